@@ -1,0 +1,1 @@
+//! Samplers and recordings of what a run used.

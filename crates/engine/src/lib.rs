@@ -1,0 +1,1 @@
+//! The adaptive shadowing engine: from a task request to its prediction and its run.

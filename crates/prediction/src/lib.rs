@@ -1,0 +1,1 @@
+//! Extrapolation, history models, intervals, calibration: pure.

@@ -1,0 +1,1 @@
+//! The shadow task generator: inputs, samples, small isolated runs.

@@ -1,0 +1,1 @@
+//! History of tasks in SQLite, safe under many processes and sudden death.
