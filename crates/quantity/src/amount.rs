@@ -155,7 +155,10 @@ impl Cores {
     }
 
     /// The number of cores as a real number.
-    #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 thousandths")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "no machine has 2^53 thousandths"
+    )]
     pub const fn as_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }

@@ -59,7 +59,7 @@ impl FromStr for Bytes {
             "g" => 3,
             "t" => 4,
             "p" => 5,
-        "e" => 6,
+            "e" => 6,
             _ => return Err(error(s, WANTED)),
         };
         let bytes = number * base.powi(power);
@@ -138,7 +138,16 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Bytes::new(bytes)), "{text}");
         }
-        for text in ["", "MiB", "-1", "nan", "inf", "1.2.3", "5 lightyears", "99999999T"] {
+        for text in [
+            "",
+            "MiB",
+            "-1",
+            "nan",
+            "inf",
+            "1.2.3",
+            "5 lightyears",
+            "99999999T",
+        ] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
         assert_eq!(

@@ -45,9 +45,7 @@ impl Quantiles {
 
     /// The values at [`LEVELS`].
     pub const fn values(&self) -> [f64; 6] {
-        [
-            self.p05, self.p10, self.p50, self.p90, self.p95, self.p99,
-        ]
+        [self.p05, self.p10, self.p50, self.p90, self.p95, self.p99]
     }
 
     /// The 5 % quantile.
