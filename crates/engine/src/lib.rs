@@ -1,1 +1,5 @@
 //! The adaptive shadowing engine: from a task request to its prediction and its run.
+
+mod request;
+
+pub use request::{Budget, Network, Progress, RunRequest, TaskRequest, Vary};
