@@ -4,8 +4,10 @@
 
 mod limits;
 mod program;
+mod signals;
 mod usage;
 
 pub use limits::{Limits, Weight};
 pub use program::{Exit, Program, Stream, Totals};
+pub use signals::{Arrived, Signals};
 pub use usage::{Pressure, Usage};
