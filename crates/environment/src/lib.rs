@@ -2,12 +2,41 @@
 //!
 //! The only crate with system calls of its own.
 
+mod backend;
+mod child;
+mod delegation;
+mod descent;
+mod disks;
+mod environment;
+mod error;
+mod events;
+mod file;
+mod findings;
+mod group;
+mod host;
+mod layout;
 mod limits;
+mod name;
+mod placement;
+mod pressure;
+mod priority;
+mod process;
+mod process_table;
 mod program;
 mod signals;
+mod signal;
+mod spawn;
 mod usage;
 
+pub use environment::{Environment, Role};
+pub use error::{EnvironmentError, Feature, SpawnError, Unsupported};
+pub use events::{MemoryChange, MemoryEvents};
+pub use findings::{Finding, Status};
+pub use host::Host;
 pub use limits::{Limits, Weight};
+pub use placement::BackendKind;
+pub use pressure::{HostPressure, Stall};
+pub use process::Process;
 pub use program::{Exit, Program, Stream, Totals};
 pub use signals::{Arrived, Signals};
 pub use usage::{Pressure, Usage};
