@@ -1,6 +1,6 @@
 //! The models over what is remembered, and how each would have predicted what it didn't see.
 
-use super::memory::Memory;
+use super::memory::{MAX_FEATURES, Memory};
 
 /// Below this scale of relative errors nothing is told apart: runs of one command on one input
 /// differ by a few pages.
@@ -57,8 +57,11 @@ pub(super) struct Model {
 pub(super) struct Fit {
     pub n: usize,
     pub models: Vec<Model>,
-    /// Leave-one-out errors of the averaged models, in the logarithm, increasing, with weights.
+    /// Leave-one-out errors of the averaged models, in the logarithm, over the spread expected at
+    /// their place; increasing, with weights.
     pub errors: Vec<(f64, f64)>,
+    /// Root mean square of the errors themselves.
+    pub spread: f64,
     /// Scale of the exponential tails beyond the extreme errors.
     pub tail: f64,
     pub head: f64,
@@ -66,6 +69,45 @@ pub(super) struct Fit {
     pub ranges: Vec<Option<(f64, f64)>>,
     /// Lower end of what a model may say.
     least: f64,
+    local: Local,
+}
+
+/// Sums of absolute errors along the feature that tells most, to see where models err less.
+#[derive(Clone, Debug)]
+struct Local {
+    slot: Option<usize>,
+    /// The feature in [`symlog`], increasing.
+    at: Vec<f64>,
+    /// For each model, and last for their average, prefix sums of absolute errors in that order.
+    sums: Vec<Vec<f64>>,
+    half: usize,
+}
+
+impl Local {
+    /// Mean absolute error of column `m` around place `i` (without the point there if `inside`),
+    /// drawn towards the mean over all.
+    fn mean(&self, m: usize, i: usize, inside: bool) -> f64 {
+        let sums = &self.sums[m];
+        let n = sums.len() - 1;
+        let lambda = knob("LAMBDA", 2.0);
+        let (low, high) = if inside {
+            (i.saturating_sub(self.half), (i + 1 + self.half).min(n))
+        } else {
+            (i.saturating_sub(self.half), (i + self.half).min(n))
+        };
+        let mut sum = sums[high] - sums[low];
+        let mut count = (high - low) as f64;
+        let mut all = sums[n];
+        let mut total = n as f64;
+        if inside {
+            let own = sums[i + 1] - sums[i];
+            sum -= own;
+            count -= 1.0;
+            all -= own;
+            total -= 1.0;
+        }
+        (sum.max(0.0) + lambda * all.max(0.0) / total.max(1.0)) / (count + lambda)
+    }
 }
 
 struct Data {
@@ -110,49 +152,112 @@ impl Fit {
             }
         }
         weigh(&mut models, &predicted, &data);
-        let mut errors: Vec<(f64, f64)> = (0..n)
-            .map(|i| {
-                let p: f64 = models
-                    .iter()
-                    .zip(&predicted)
-                    .map(|(m, p)| m.weight * p[i])
-                    .sum();
-                (data.ly[i] - p, data.w[i])
-            })
-            .collect();
-        if n == 1 {
-            errors.clear();
+        let slot = leading(&models);
+        let mut order: Vec<usize> = (0..n).collect();
+        let mut at: Vec<f64> = Vec::new();
+        if let Some(slot) = slot {
+            let key = |i: usize| features[slot][i].map_or(f64::NEG_INFINITY, symlog);
+            let keys: Vec<f64> = (0..n).map(key).collect();
+            order.sort_unstable_by(|a, b| keys[*a].total_cmp(&keys[*b]));
+            at = order.iter().map(|i| keys[*i]).collect();
         }
+        let prefix = |error: &dyn Fn(usize) -> f64| {
+            let mut sum = 0.0;
+            let mut out = Vec::with_capacity(n + 1);
+            out.push(0.0);
+            for i in &order {
+                sum += error(*i).abs().min(ABSURD);
+                out.push(sum);
+            }
+            out
+        };
+        let mut local = Local {
+            slot,
+            sums: predicted.iter().map(|p| prefix(&|i| data.ly[i] - p[i])).collect(),
+            at,
+            half: (n / knob("HALF", 10.0) as usize).clamp(2, 16),
+        };
+        let mut raw = vec![0.0; n];
+        for (place, i) in order.iter().enumerate() {
+            let (mut sum, mut total) = (0.0, 0.0);
+            for (m, p) in predicted.iter().enumerate() {
+                let w = if slot.is_some() { share(local.mean(m, place, true)) } else { models[m].weight };
+                sum += w * p[*i];
+                total += w;
+            }
+            raw[*i] = data.ly[*i] - sum / total;
+        }
+        local.sums.push(prefix(&|i| raw[i]));
+        let mut errors: Vec<(f64, f64)> = Vec::with_capacity(n);
+        if n > 1 {
+            for (place, i) in order.iter().enumerate() {
+                let scale = if slot.is_some() { local.mean(models.len(), place, true) + FLOOR } else { 1.0 };
+                errors.push((raw[*i] / scale, data.w[*i]));
+            }
+        }
+        let spread = (raw.iter().map(|e| e * e).sum::<f64>() / n as f64).sqrt();
         errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let least = data.y.iter().copied().fold(f64::INFINITY, f64::min) * 0.5;
         let (head, tail) = tails(&errors);
-        Some(Fit { n, models, errors, tail, head, ranges, least })
+        Some(Fit { n, models, errors, spread, tail, head, ranges, least, local })
     }
 
-    /// What each model says of the logarithm for these features; None for models of a feature that
-    /// is missing.
-    pub fn each(&self, x: &[Option<f64>], mut f: impl FnMut(&Model, f64)) {
-        for m in &self.models {
-            let x = m.kind.slot().map(|s| x.get(s).copied().flatten());
-            let said = match (&m.kind, x) {
-                (Kind::Mean { ly } | Kind::Median { ly }, _) => Some(*ly),
-                (Kind::Line { at, slope, mean, .. }, Some(Some(x))) => {
-                    Some((mean + slope * (x - at)).max(self.least).ln())
-                }
-                (Kind::Power { at, slope, mean, .. }, Some(Some(x))) => {
-                    Some(mean + slope * (symlog(x) - at))
-                }
-                (Kind::Near { points, k, .. }, Some(Some(x))) => {
-                    let x = symlog(x);
-                    Some(near(points, points.partition_point(|p| p.0 < x), None, x, *k))
-                }
-                _ => None,
-            };
-            if let Some(said) = said.filter(|s| s.is_finite()) {
-                f(m, said);
+    /// The centre of the forecast of the logarithm, and the spread of errors at this place.
+    pub fn centre(&self, x: &[Option<f64>]) -> (f64, f64) {
+        let lx = self.local.slot.and_then(|s| x.get(s).copied().flatten()).map(symlog);
+        let place = lx.map(|lx| self.local.at.partition_point(|a| *a < lx));
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (i, m) in self.models.iter().enumerate() {
+            if let Some(said) = self.say(m, x) {
+                let w = place.map_or(m.weight, |p| share(self.local.mean(i, p, false)));
+                sum += w * said;
+                total += w;
             }
         }
+        let scale = match (self.local.slot, place) {
+            (None, _) => 1.0,
+            (Some(_), Some(p)) => self.local.mean(self.models.len(), p, false) + FLOOR,
+            (Some(_), None) => self.spread + FLOOR,
+        };
+        (sum / total, scale)
     }
+
+    /// What a model says of the logarithm; None where its feature is missing.
+    pub fn say(&self, m: &Model, x: &[Option<f64>]) -> Option<f64> {
+        let x = m.kind.slot().map(|s| x.get(s).copied().flatten());
+        match (&m.kind, x) {
+            (Kind::Mean { ly } | Kind::Median { ly }, _) => Some(*ly),
+            (Kind::Line { at, slope, mean, .. }, Some(Some(x))) => {
+                Some((mean + slope * (x - at)).max(self.least).ln())
+            }
+            (Kind::Power { at, slope, mean, .. }, Some(Some(x))) => {
+                Some(mean + slope * (symlog(x) - at))
+            }
+            (Kind::Near { points, k, .. }, Some(Some(x))) => {
+                let x = symlog(x);
+                Some(near(points, points.partition_point(|p| p.0 < x), None, x, *k))
+            }
+            _ => None,
+        }
+        .filter(|s| s.is_finite())
+    }
+}
+
+/// The feature whose models have most of the weight, if there are any.
+fn leading(models: &[Model]) -> Option<usize> {
+    let mut weights: [f64; MAX_FEATURES] = [0.0; MAX_FEATURES];
+    for m in models {
+        if let Some(s) = m.kind.slot() {
+            weights[s] += m.weight;
+        }
+    }
+    let best = (0..MAX_FEATURES).max_by(|a, b| weights[*a].total_cmp(&weights[*b]))?;
+    (weights[best] > 0.0).then_some(best)
+}
+
+/// The weight of a model with this mean error.
+fn share(loss: f64) -> f64 {
+    (loss + FLOOR).powf(-knob("POWER", 4.0))
 }
 
 fn range(x: &[Option<f64>]) -> Option<(f64, f64)> {
@@ -318,9 +423,8 @@ fn weigh(models: &mut [Model], predicted: &[Vec<f64>], data: &Data) {
             .sum();
         m.loss = sum / total;
     }
-    let power = knob("POWER", 4.0);
     for m in models.iter_mut() {
-        m.weight = (m.loss + FLOOR).powf(-power);
+        m.weight = share(m.loss);
     }
     let sum: f64 = models.iter().map(|m| m.weight).sum();
     for m in models.iter_mut() {
@@ -329,7 +433,8 @@ fn weigh(models: &mut [Model], predicted: &[Vec<f64>], data: &Data) {
 }
 
 pub(super) fn knob(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    thread_local!(static K: std::cell::RefCell<std::collections::HashMap<String, f64>> = Default::default());
+    K.with(|k| *k.borrow_mut().entry(name.to_owned()).or_insert_with(|| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)))
 }
 
 /// Scales of the exponential tails below and above: mean excess over the next of the extreme

@@ -246,12 +246,11 @@ impl Learner {
         self.in_range(fit, &x)?;
         let atoms = atoms(fit, &x);
         let predictive = self.calibration.apply(&atoms).ok_or(Abstention::NoHistory)?;
-        let n = fit.errors.len().max(1) as f64;
         Ok(Prediction {
             quantiles: predictive.quantiles(),
             predictive,
             n: self.since_change,
-            spread: (fit.errors.iter().map(|e| e.0 * e.0).sum::<f64>() / n).sqrt().max(FLOOR),
+            spread: fit.spread.max(FLOOR),
             models: fit
                 .models
                 .iter()
@@ -338,12 +337,7 @@ impl Learner {
 
 /// The raw predictive distribution, increasing values with weights that sum to 1.
 fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
-    let (mut sum, mut total) = (0.0, 0.0);
-    fit.each(x, |m, ly| {
-        sum += m.weight * ly;
-        total += m.weight;
-    });
-    let centre = sum / total;
+    let (centre, scale) = fit.centre(x);
     // Each error weighs alike, one more is for the unseen: of that, what is above the largest;
     // and the smallest error's share is spread below it.
     const STEPS: [f64; 6] = [0.3, 0.6, 0.8, 0.9, 0.97, 1.0];
@@ -358,19 +352,19 @@ fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
         let middle = (STEPS[i] + before) / 2.0;
         // Exponential distance below the smallest.
         let depth = -(1.0 - middle).ln();
-        out.push((centre + first.0 - fit.head * depth, first.1 / mass * (STEPS[i] - before)));
+        out.push((first.0 - fit.head * depth, first.1 / mass * (STEPS[i] - before)));
     }
     for (e, w) in fit.errors.iter().skip(1) {
-        out.push((centre + e, w / mass));
+        out.push((*e, w / mass));
     }
     for i in 0..STEPS.len() {
         let before = if i == 0 { 0.0 } else { STEPS[i - 1] };
         let depth = -(1.0 - STEPS[i].min(0.99)).ln();
-        out.push((centre + last.0 + fit.tail * depth, (STEPS[i] - before) / mass));
+        out.push((last.0 + fit.tail * depth, (STEPS[i] - before) / mass));
     }
     let total: f64 = out.iter().map(|a| a.1).sum();
     for a in &mut out {
-        a.0 = a.0.min(700.0).exp();
+        a.0 = (centre + scale * a.0).min(700.0).exp();
         a.1 /= total;
     }
     out
