@@ -187,9 +187,8 @@ impl Recorder {
         let totals = ended.map(|(_, totals)| totals);
         self.evidence.total = self.usage.peak_total.filter(|&total| total > Bytes::ZERO);
         self.evidence.page_cache = self.cache_most + self.cache_step;
-        self.evidence.largest_process = totals.map_or(Bytes::ZERO, |t| {
-            t.max_rss.saturating_sub(self.file_rss)
-        });
+        self.evidence.largest_process =
+            totals.map_or(Bytes::ZERO, |t| t.max_rss.saturating_sub(self.file_rss));
         let cgroup_cpu = self.usage.cpu.saturating_sub(self.base.cpu);
         let cpu = totals.map_or(cgroup_cpu, |t| (t.user + t.system).max(cgroup_cpu));
         let last = self.latest().copied().unwrap_or_default();

@@ -60,7 +60,7 @@ pub(crate) fn run(
         stdout: foreshadow_environment::Stream::Inherit,
         stderr: foreshadow_environment::Stream::Inherit,
     };
-    let mut environment = Environment::create(host, Role::Primary, &limits(start, start.memory))?;
+    let environment = Environment::create(host, Role::Primary, &limits(start, start.memory))?;
     // Where the kernel can park a task at its limit, it waits there until it is grown.
     let parks = !start.strict && start.memory.is_some() && environment.set_oom_pause(true)?;
     let soft = !start.strict && !parks;
@@ -69,7 +69,7 @@ pub(crate) fn run(
         environment.set_limits(&Limits {
             memory_high: Some(memory),
             memory_max: Some(headroom),
-            ..*environment.limits()
+            ..environment.limits()
         })?;
     }
     let recorder = Recorder::start(
@@ -128,7 +128,7 @@ struct Primary<'a> {
 
 impl Primary<'_> {
     fn until_end(mut self, oom_before: Option<u64>) -> Result<Finished, EngineError> {
-        let events = self.environment.memory_events()?;
+        let mut events = self.environment.memory_events()?;
         let (exit, totals) = loop {
             let mut fds = vec![
                 std::os::fd::AsFd::as_fd(&self.process),
@@ -147,7 +147,7 @@ impl Primary<'_> {
                     self.process.signal(arrived.signal)?;
                 }
             }
-            if let Some(events) = &events {
+            if let Some(events) = &mut events {
                 events.read()?;
             }
             self.recorder.sample(&self.environment, Bytes::ZERO)?;
@@ -216,7 +216,7 @@ impl Primary<'_> {
             } else {
                 to
             }),
-            ..*self.environment.limits()
+            ..self.environment.limits()
         })?;
         self.memory = Some(to);
         self.adjusted(
@@ -241,7 +241,7 @@ impl Primary<'_> {
         let to = Cores::from_f64((cores.as_f64() * 2.0).max(1.0)).min(self.host.cpus());
         self.environment.set_limits(&Limits {
             cores: Some(to),
-            ..*self.environment.limits()
+            ..self.environment.limits()
         })?;
         self.cores = Some(to);
         let reason = format!(

@@ -95,6 +95,18 @@ impl Host {
         HostPressure::read(Path::new("/proc/pressure"))
     }
 
+    /// How many processes the kernel has killed for want of memory since the machine started;
+    /// `None` where it doesn't count them.
+    pub fn oom_kills(&self) -> Option<u64> {
+        let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
+        counters
+            .lines()
+            .find_map(|line| line.strip_prefix("oom_kill "))?
+            .trim()
+            .parse()
+            .ok()
+    }
+
     /// What this machine offers and lacks, and the commands that mend it.
     pub fn findings(&self) -> Vec<Finding> {
         findings::all(self)

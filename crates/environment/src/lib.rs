@@ -23,10 +23,11 @@ mod priority;
 mod process;
 mod process_table;
 mod program;
-mod signals;
 mod signal;
+mod signals;
 mod spawn;
 mod usage;
+mod wait;
 
 pub use environment::{Environment, Role};
 pub use error::{EnvironmentError, Feature, SpawnError, Unsupported};
@@ -40,3 +41,4 @@ pub use process::Process;
 pub use program::{Exit, Program, Stream, Totals};
 pub use signals::{Arrived, Signals};
 pub use usage::{Pressure, Usage};
+pub use wait::wait_readable;

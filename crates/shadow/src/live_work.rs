@@ -71,7 +71,12 @@ impl<'a> LiveWork<'a> {
 
 /// The machine's and the shadow's totals.
 fn totals(host: &Host, shadow: &Environment) -> Option<(Pressure, Pressure)> {
-    let machine = host.pressure()?.totals;
+    let machine = host.pressure()?;
+    let machine = Pressure {
+        cpu: machine.cpu.total,
+        memory: machine.memory.total,
+        io: machine.io.total,
+    };
     let own = shadow.pressure().ok().flatten().unwrap_or_default();
     Some((machine, own))
 }
