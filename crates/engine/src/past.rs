@@ -36,6 +36,10 @@ pub(crate) struct Past {
     tasks: Vec<TaskRecord>,
 }
 
+/// So many successful runs can speak for themselves ...
+const ENOUGH: usize = 3;
+/// ... where what they teach errs by no more than this.
+const AGREE: f64 = 0.15;
 /// More runs than this teach little that newer ones don't.
 const MOST: usize = 48;
 
@@ -49,6 +53,20 @@ impl Past {
     /// How many runs came to a successful end.
     pub fn successes(&self) -> usize {
         self.tasks.iter().filter(|t| succeeded(t)).count()
+    }
+
+    /// Whether they tell so much of a run with these features that a shadow would add nothing
+    /// worth its cost: several runs that agree, at sizes like this one's.
+    pub fn suffices(&self, now: &Features) -> bool {
+        if self.successes() < ENOUGH {
+            return false;
+        }
+        let known = |quantity| {
+            self.learn(quantity)
+                .predict(&features(now))
+                .is_ok_and(|p| p.spread < AGREE)
+        };
+        known(Quantity::PeakMemory) && known(Quantity::Cpu)
     }
 
     /// What they teach of one quantity.

@@ -48,7 +48,6 @@ pub(crate) fn run(
     host: &Host,
     signals: &Signals,
     command: (Vec<OsString>, Vec<(OsString, OsString)>, PathBuf),
-    inputs: Vec<PathBuf>,
     start: Start,
 ) -> Result<Finished, EngineError> {
     let (argv, env, cwd) = command;
@@ -76,7 +75,7 @@ pub(crate) fn run(
         &environment,
         RecorderOptions {
             pace: Pace::LIGHT,
-            inputs,
+            inputs: Vec::new(),
             processes: false,
         },
     )?;

@@ -1,7 +1,9 @@
 use std::io;
 
-use foreshadow_environment::isolation::IsolationError;
-use foreshadow_environment::{EnvironmentError, SpawnError};
+use foreshadow_environment::EnvironmentError;
+use foreshadow_environment::isolation::{IsolationError, StartError};
+
+use crate::sample::SampleError;
 
 /// Why a shadow could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +16,14 @@ pub enum ShadowError {
     Environment(#[from] EnvironmentError),
     /// The command cannot be started.
     #[error(transparent)]
-    Spawn(#[from] SpawnError),
+    Start(#[from] StartError),
+    /// An input cannot be made smaller.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
     /// No file for its error output.
     #[error("cannot make a temporary file for the shadow's error output: {0}; is TMPDIR full?")]
     ErrorOutput(#[source] io::Error),
+    /// What is on standard input cannot be given to a shadow.
+    #[error("cannot give the shadow what is on standard input: {0}")]
+    StandardInput(#[source] io::Error),
 }
