@@ -25,6 +25,7 @@ mod process_table;
 mod program;
 mod signal;
 mod spawn;
+mod sweep;
 mod usage;
 
 pub use environment::{Environment, Role};
@@ -37,4 +38,5 @@ pub use placement::BackendKind;
 pub use pressure::{HostPressure, Stall};
 pub use process::Process;
 pub use program::{Exit, Program, Stream, Totals};
+pub use sweep::{SweepReport, sweep};
 pub use usage::{Pressure, Usage};
