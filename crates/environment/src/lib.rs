@@ -27,6 +27,7 @@ mod program;
 mod signal;
 mod signals;
 mod spawn;
+mod sweep;
 mod usage;
 mod wait;
 
@@ -42,5 +43,6 @@ pub use pressure::{HostPressure, Stall};
 pub use process::Process;
 pub use program::{Exit, Program, Stream, Totals};
 pub use signals::{Arrived, Signals};
+pub use sweep::{SweepReport, sweep};
 pub use usage::{Pressure, Usage};
 pub use wait::wait_readable;

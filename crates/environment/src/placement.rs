@@ -136,7 +136,8 @@ fn writable_parent(hierarchy: &Hierarchy) -> Option<PathBuf> {
         .cloned()
 }
 
-fn writable(path: &Path) -> bool {
+/// Whether this user may make folders in a folder, or write a file.
+pub(crate) fn writable(path: &Path) -> bool {
     access(path, Access::WRITE_OK).is_ok()
 }
 

@@ -51,7 +51,19 @@ pub(crate) fn kill(group: &Group) -> Result<(), EnvironmentError> {
 
 /// Waits until no process is inside or below; false where some are left.
 pub(crate) fn wait_empty(group: &Group, patience: Duration) -> Result<bool, EnvironmentError> {
-    wait_event(group.path(), b"populated", 0, patience)
+    wait_empty_at(group.path(), patience)
+}
+
+/// The same of a group that may vanish meanwhile, which is as good as empty.
+pub(crate) fn wait_empty_at(group: &Path, patience: Duration) -> Result<bool, EnvironmentError> {
+    match wait_event(group, b"populated", 0, patience) {
+        Err(EnvironmentError::Read { source, .. })
+            if source.raw_os_error() == Some(libc::ENODEV) =>
+        {
+            Ok(true)
+        }
+        other => other,
+    }
 }
 
 /// Waits until `cgroup.events` shows a value.
