@@ -58,9 +58,8 @@ impl FromStr for BudgetPart {
 
 /// `NAME=VALUE` of `--vary`.
 pub(crate) fn vary(s: &str) -> Result<Vary, String> {
-    let wanted = || {
-        format!("'{s}' is not NAME=NUMBER, such as n=1000000 for an argument that holds {{n}}")
-    };
+    let wanted =
+        || format!("'{s}' is not NAME=NUMBER, such as n=1000000 for an argument that holds {{n}}");
     let (name, value) = s.split_once('=').ok_or_else(wanted)?;
     let named = !name.is_empty()
         && name

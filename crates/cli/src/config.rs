@@ -113,7 +113,10 @@ mod tests {
             ("history = \n", "line 1", "history"),
         ] {
             let error = Config::parse(text).unwrap_err();
-            assert!(error.contains(line) && error.contains(word), "{text}: {error}");
+            assert!(
+                error.contains(line) && error.contains(word),
+                "{text}: {error}"
+            );
         }
     }
 

@@ -4,6 +4,7 @@ mod args;
 mod budget;
 mod commands;
 mod config;
+mod engine;
 mod failure;
 mod output;
 mod progress;

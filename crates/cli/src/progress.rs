@@ -60,7 +60,10 @@ impl Reporter {
                 return;
             }
             Progress::Discovering => "looking at the command and its inputs".to_owned(),
-            Progress::Shadow { number, fraction: f } => match f {
+            Progress::Shadow {
+                number,
+                fraction: f,
+            } => match f {
                 Some(f) => format!("small run {number}: {} of the work", fraction(*f)),
                 None => format!("small run {number}: the beginning of the work"),
             },

@@ -62,8 +62,8 @@ impl Style {
             .filter(|&c| c > 0)
             .unwrap_or(80);
         Style {
-            // Below 30 nothing is readable any more, beyond 100 lines of text are hard to follow.
-            width: width.clamp(30, 100),
+            // Below 40 columns the tables do not fit; beyond 100, lines are hard to follow.
+            width: width.clamp(40, 100),
             color: terminal && !dumb && set("NO_COLOR").is_none(),
             unicode: !dumb && (locale.contains("utf-8") || locale.contains("utf8")),
         }
@@ -95,6 +95,11 @@ pub(crate) fn say(message: &str) {
     let _ = writeln!(io::stderr().lock(), "foreshadow: {message}");
 }
 
+/// A report of ours, on standard error.
+pub(crate) fn write(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +117,10 @@ mod tests {
     fn what_the_environment_asks_for() {
         let utf8 = ("LANG", "de_DE.UTF-8");
         let plain = style(false, None, &[]);
-        assert_eq!((plain.width, plain.color, plain.unicode), (80, false, false));
+        assert_eq!(
+            (plain.width, plain.color, plain.unicode),
+            (80, false, false)
+        );
         let full = style(true, Some(70), &[utf8, ("NO_COLOR", "")]);
         assert_eq!((full.width, full.color, full.unicode), (70, true, true));
         assert!(!style(true, None, &[("NO_COLOR", "1")]).color);
@@ -122,7 +130,7 @@ mod tests {
         assert!(style(false, None, &[utf8]).unicode);
         assert_eq!(style(true, Some(200), &[]).width, 100);
         assert_eq!(style(true, Some(0), &[]).width, 80);
-        assert_eq!(style(true, Some(5), &[]).width, 30);
+        assert_eq!(style(true, Some(5), &[]).width, 40);
         assert_eq!(style(false, None, &[("COLUMNS", "50")]).width, 50);
     }
 }

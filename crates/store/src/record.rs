@@ -82,7 +82,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub(crate) const fn name(self) -> &'static str {
+    /// The name in the database and in the documents: `oom_cgroup`, `oom_host`, `limit`, `signal`.
+    pub const fn name(self) -> &'static str {
         match self {
             Cause::OomCgroup => "oom_cgroup",
             Cause::OomHost => "oom_host",

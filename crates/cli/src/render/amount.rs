@@ -36,7 +36,7 @@ impl Unit {
     }
 }
 
-/// `50 ms`, `0.4 s`, `12 s`, `2 min 05 s`, `3 h 12 min`, `2 d 4 h`.
+/// `50 ms`, `0.40 s`, `2.5 s`, `12 s`, `2 min 05 s`, `3 h 12 min`, `2 d 4 h`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -53,6 +53,9 @@ pub(crate) fn seconds(s: f64) -> String {
     }
     if s < 0.0995 {
         return format!("{:.0} ms", s * 1000.0);
+    }
+    if s < 0.995 {
+        return format!("{s:.2} s");
     }
     if s < 9.95 {
         return format!("{s:.1} s");
@@ -89,9 +92,7 @@ pub(crate) fn fraction(f: f64) -> String {
     if !(f.is_finite() && f > 0.0) {
         return "0".into();
     }
-    for denominator in [
-        1_u32, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
-    ] {
+    for denominator in [1_u32, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096] {
         let numerator = f * f64::from(denominator);
         let near = numerator.round();
         if (1.0..4.0).contains(&near) && (numerator - near).abs() < 0.02 * near {
@@ -134,8 +135,8 @@ mod tests {
         for (s, text) in [
             (0.0, "0 s"),
             (0.05, "50 ms"),
-            (0.0996, "0.1 s"),
-            (0.36, "0.4 s"),
+            (0.0996, "0.10 s"),
+            (0.36, "0.36 s"),
             (9.96, "10 s"),
             (99.6, "1 min 40 s"),
             (3599.7, "1 h 00 min"),

