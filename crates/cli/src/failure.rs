@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// The command is there and cannot be started.
     #[error("{0}")]
     NotExecutable(String),
+    /// A signal asked to end.
+    #[error("interrupted")]
+    Interrupted(i32),
     /// Anything else that stopped the engine.
     #[error("{0}")]
     Engine(String),
@@ -56,6 +59,8 @@ impl Failure {
         match self {
             Failure::NotFound(_) => Failure::NOT_FOUND,
             Failure::NotExecutable(_) => Failure::NOT_EXECUTABLE,
+            // As a shell says it.
+            Failure::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(Failure::OURS),
             _ => Failure::OURS,
         }
     }

@@ -18,12 +18,12 @@ pub enum EngineError {
         command: PathBuf,
     },
     /// The command exists but cannot be executed.
-    #[error("{}: cannot execute: {source}", command.display())]
+    #[error("{}: cannot execute: {reason}", command.display())]
     NotExecutable {
         /// The command as given.
         command: PathBuf,
-        /// The kernel's answer.
-        source: io::Error,
+        /// Why.
+        reason: String,
     },
     /// The command could not be started for another reason.
     #[error(transparent)]
@@ -54,9 +54,9 @@ impl From<SpawnError> for EngineError {
             SpawnError::NotFound { command } => EngineError::NotFound {
                 command: command.into(),
             },
-            SpawnError::NotExecutable { command, source } => EngineError::NotExecutable {
+            SpawnError::NotExecutable { command, reason } => EngineError::NotExecutable {
                 command: command.into(),
-                source,
+                reason,
             },
             other => EngineError::Spawn(other),
         }
@@ -70,7 +70,10 @@ impl From<ShadowError> for EngineError {
                 EngineError::NotFound { command }
             }
             ShadowError::Start(StartError::NotExecutable { command, source }) => {
-                EngineError::NotExecutable { command, source }
+                EngineError::NotExecutable {
+                    command,
+                    reason: source.to_string(),
+                }
             }
             other => EngineError::Shadow(other),
         }

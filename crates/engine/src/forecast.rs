@@ -14,7 +14,6 @@ use crate::past::{Past, Quantity, blend};
 pub(crate) struct Evidence<'a> {
     /// The shadows that can be learned from; empty where there are none.
     pub rungs: &'a [shadow::Rung],
-    pub source: shadow::Source,
     pub past: &'a Past,
     pub features: &'a Features,
     /// Stored size of all inputs, and the part of it that is not in the page cache.

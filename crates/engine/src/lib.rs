@@ -11,7 +11,7 @@ mod primary;
 mod request;
 mod run;
 
-use foreshadow_environment::{Host, Signals};
+use foreshadow_environment::{Host, Signals, sweep};
 use foreshadow_store::Store;
 
 use crate::contract::{Outcome, Prediction};
@@ -35,8 +35,11 @@ impl Engine {
     /// # Errors
     /// Where the kernel refuses to hand over signals.
     pub fn new(store: Option<Store>) -> Result<Self, EngineError> {
+        let host = Host::detect();
+        // What an earlier process left when it was killed; that it can't be removed hinders nothing.
+        let _ = sweep(&host);
         Ok(Engine {
-            host: Host::detect(),
+            host,
             store,
             signals: Signals::terminating().map_err(EngineError::Wait)?,
         })

@@ -58,7 +58,7 @@ pub(crate) fn find(
 fn check(path: &Path, command: &OsStr) -> Result<Option<PathBuf>, EngineError> {
     let refuse = |source: std::io::Error| EngineError::NotExecutable {
         command: command.into(),
-        source,
+        reason: source.to_string(),
     };
     match fs::metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Err(refuse(e)),
@@ -91,7 +91,10 @@ mod tests {
         assert_eq!(find_in(dir.path(), "./tool").unwrap(), at("./tool"));
         for absent in ["none", "./none", ""] {
             let found = find_in(dir.path(), absent);
-            assert!(matches!(found, Err(EngineError::NotFound { .. })), "{absent}");
+            assert!(
+                matches!(found, Err(EngineError::NotFound { .. })),
+                "{absent}"
+            );
         }
         for refused in ["text", "./text", "./."] {
             let found = find_in(dir.path(), refused);

@@ -150,7 +150,6 @@ impl Session<'_> {
         let paths: Vec<_> = made.inputs.clone();
         let evidence = Evidence {
             rungs,
-            source,
             past,
             features: &made.features,
             input_bytes: made
@@ -371,10 +370,7 @@ fn shadows(ladder: &Ladder) -> contract::Shadow {
     };
     let all = ladder.rungs.iter().chain(&ladder.wasted);
     contract::Shadow {
-        cpu_seconds: all
-            .clone()
-            .map(|r| r.run.recording.cpu.as_secs_f64())
-            .sum(),
+        cpu_seconds: all.clone().map(|r| r.run.recording.cpu.as_secs_f64()).sum(),
         wall_seconds: ladder.wall.as_secs_f64(),
         runs: all.map(run).collect(),
     }

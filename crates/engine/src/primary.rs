@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use foreshadow_diagnostics::{Pace, Recorder, RecorderOptions, Recording};
 use foreshadow_environment::{
-    Environment, EnvironmentError, Exit, Host, Limits, Process, Program, Role, Signals, Totals,
-    Weight, wait_readable,
+    Environment, Exit, Host, Limits, Process, Program, Role, Signals, Totals, Weight, wait_readable,
 };
 use foreshadow_quantity::{Bytes, Cores};
 
@@ -137,13 +136,15 @@ impl Primary<'_> {
                 fds.push(std::os::fd::AsFd::as_fd(events));
             }
             wait_readable(&fds, self.recorder.next_look()).map_err(EngineError::Wait)?;
-            if let Some(ended) = self.process.try_wait()? {
+            if let Some(ended) = self.process.try_wait().map_err(EngineError::Wait)? {
                 break ended;
             }
             while let Some(arrived) = self.signals.take() {
                 // A key of the terminal reached the whole foreground group already.
                 if !arrived.from_kernel {
-                    self.process.signal(arrived.signal)?;
+                    self.process
+                        .signal(arrived.signal)
+                        .map_err(EngineError::Wait)?;
                 }
             }
             if let Some(events) = &mut events {
@@ -262,7 +263,9 @@ impl Primary<'_> {
     }
 
     fn finish(self, exit: Exit, totals: Totals, oom_before: Option<u64>) -> Finished {
-        let recording = self.recorder.finish(&self.environment, Some((exit, totals)));
+        let recording = self
+            .recorder
+            .finish(&self.environment, Some((exit, totals)));
         let killed_here = recording.usage.oom_kills.is_some_and(|kills| kills > 0);
         let killed_by_host = matches!(
             (oom_before, self.host.oom_kills()),

@@ -5,9 +5,7 @@ use foreshadow_store::{
     Actuals, AdjustmentRecord, Cause, End, FinishTask, NewTask, StoreError, TaskId,
 };
 
-use crate::contract::{
-    Actual, CauseOfDeath, CommandLine, Outcome, OutcomeSchema, Reservation,
-};
+use crate::contract::{Actual, CauseOfDeath, CommandLine, Outcome, OutcomeSchema, Reservation};
 use crate::error::EngineError;
 use crate::predict::{Made, Session};
 use crate::primary::{self, Finished, Start};
@@ -103,12 +101,7 @@ impl Session<'_> {
         self.noted(begun, progress)
     }
 
-    fn keep_for_run(
-        &self,
-        made: &Made,
-        task: Option<&TaskId>,
-        progress: &mut dyn FnMut(Progress),
-    ) {
+    fn keep_for_run(&self, made: &Made, task: Option<&TaskId>, progress: &mut dyn FnMut(Progress)) {
         if made.document.abstained.is_none() {
             self.keep(made, task, progress);
         }

@@ -14,6 +14,7 @@ mod file;
 mod findings;
 mod group;
 mod host;
+pub mod isolation;
 mod layout;
 mod limits;
 mod name;

@@ -66,7 +66,9 @@ fn median(mut v: Vec<f64>) -> f64 {
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = env::args().nth(1).ok_or("usage: extrapolate DIRECTORY")?;
     let share: f64 = env::args().nth(2).map_or(Ok(0.055), |a| a.parse())?;
-    let mut files: Vec<_> = fs::read_dir(&dir)?.filter_map(|e| Some(e.ok()?.path())).collect();
+    let mut files: Vec<_> = fs::read_dir(&dir)?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .collect();
     files.sort();
     let (mut cpu_errors, mut memory_errors, mut held, mut n) = (vec![], vec![], [0, 0], 0);
     for file in files {
@@ -84,36 +86,71 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut sizes: Vec<f64> = all.iter().map(|r| r.size).filter(|s| *s < 0.5).collect();
         sizes.sort_by(f64::total_cmp);
         sizes.dedup();
-        let one = |size: f64| all.iter().filter(|r| r.size == size).map(|r| r.cpu).fold(f64::MAX, f64::min);
+        let one = |size: f64| {
+            all.iter()
+                .filter(|r| r.size == size)
+                .map(|r| r.cpu)
+                .fold(f64::MAX, f64::min)
+        };
         let mut left = (share * truth_cpu).max(0.3);
         let mut chosen = Vec::new();
         for (i, &size) in sizes.iter().enumerate().rev() {
             let smaller: f64 = sizes[..i].iter().step_by(2).map(|s| one(*s)).sum::<f64>();
-            if one(size) + if chosen.is_empty() { smaller.min(left * 0.3) } else { 0.0 } <= left || i < 2 && chosen.len() < 2 {
+            if one(size)
+                + if chosen.is_empty() {
+                    smaller.min(left * 0.3)
+                } else {
+                    0.0
+                }
+                <= left
+                || i < 2 && chosen.len() < 2
+            {
                 left -= one(size);
                 chosen.push(size);
             }
         }
         let rungs: Vec<Rung> = chosen
             .iter()
-            .filter_map(|s| all.iter().filter(|r| r.size == *s).min_by(|a, b| a.cpu.total_cmp(&b.cpu)))
+            .filter_map(|s| {
+                all.iter()
+                    .filter(|r| r.size == *s)
+                    .min_by(|a, b| a.cpu.total_cmp(&b.cpu))
+            })
             .cloned()
             .collect();
-        print!("{name:24} 1/{:<4.0} x{} ", 1.0 / chosen.iter().fold(0.0_f64, |a, b| a.max(*b)), chosen.len());
+        print!(
+            "{name:24} 1/{:<4.0} x{} ",
+            1.0 / chosen.iter().fold(0.0_f64, |a, b| a.max(*b)),
+            chosen.len()
+        );
         let (Some(c), Some(m)) = (cpu(&rungs, 1.0), memory(&rungs, 1.0)) else {
             println!("nothing");
             continue;
         };
         n += 1;
         held[0] += i32::from(show("cpu", &c.predictive, truth_cpu, 1.0, &mut cpu_errors));
-        held[1] += i32::from(show("MiB", &m.predictive, truth_memory, 1_048_576.0, &mut memory_errors));
-        println!(" {:?}", Phases::of(&rungs[0]).map(|p| [p.startup, p.reading, p.after, p.lateness].map(|v| (v * 1000.0).round() / 1000.0)));
+        held[1] += i32::from(show(
+            "MiB",
+            &m.predictive,
+            truth_memory,
+            1_048_576.0,
+            &mut memory_errors,
+        ));
+        println!(
+            " {:?}",
+            Phases::of(&rungs[0]).map(|p| [p.startup, p.reading, p.after, p.lateness]
+                .map(|v| (v * 1000.0).round() / 1000.0))
+        );
     }
     let absolute = |v: &[f64]| median(v.iter().map(|e| e.abs().exp_m1()).collect());
     println!(
         "{n} programs: CPU median |error| {:.1} % (bias {:+.1} %), held {}; memory {:.1} % (bias {:+.1} %), held {}",
-        100.0 * absolute(&cpu_errors), 100.0 * median(cpu_errors.clone()), held[0],
-        100.0 * absolute(&memory_errors), 100.0 * median(memory_errors.clone()), held[1],
+        100.0 * absolute(&cpu_errors),
+        100.0 * median(cpu_errors.clone()),
+        held[0],
+        100.0 * absolute(&memory_errors),
+        100.0 * median(memory_errors.clone()),
+        held[1],
     );
     Ok(())
 }

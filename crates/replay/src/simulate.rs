@@ -89,7 +89,14 @@ pub fn simulate(
             .iter()
             .take_while(|i| trace.tasks[**i as usize].process == process)
             .count();
-        one(trace, &groups[start..start + len], protocol, names, limits, sink);
+        one(
+            trace,
+            &groups[start..start + len],
+            protocol,
+            names,
+            limits,
+            sink,
+        );
         start += len;
     }
 }
@@ -149,7 +156,11 @@ fn group(trace: &mut Trace, protocol: &Protocol) -> Vec<u32> {
                 .iter()
                 .take_while(|i| tasks[**i as usize].process == process)
                 .count();
-            shuffle(&mut order[start..start + len], seed, &trace.processes[process as usize]);
+            shuffle(
+                &mut order[start..start + len],
+                seed,
+                &trace.processes[process as usize],
+            );
             start += len;
         }
     }
@@ -186,7 +197,10 @@ fn one(
     limits: &Limits,
     sink: &mut impl Sink,
 ) {
-    let complete = order.iter().filter(|i| trace.tasks[**i as usize].complete).count();
+    let complete = order
+        .iter()
+        .filter(|i| trace.tasks[**i as usize].complete)
+        .count();
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -198,7 +212,9 @@ fn one(
         names.iter().map(|n| methods::create(*n, limits)).collect();
     let mut last = LastSeen::default();
     let mut played = 0;
-    let process = order.first().map_or(0, |i| trace.tasks[*i as usize].process);
+    let process = order
+        .first()
+        .map_or(0, |i| trace.tasks[*i as usize].process);
     for (place, i) in order.iter().enumerate() {
         let i = *i as usize;
         let task = &trace.tasks[i];
@@ -208,8 +224,11 @@ fn one(
             requested: task.requested,
             at: task.ended.or(task.started).unwrap_or(0.0),
         };
-        let outcome =
-            Outcome { peak: task.peak, seconds: task.seconds, complete: task.complete };
+        let outcome = Outcome {
+            peak: task.peak,
+            seconds: task.seconds,
+            complete: task.complete,
+        };
         // What a killed task would have needed is not known: it is learned from, not scored.
         let scored = task.complete && played >= warm;
         played += usize::from(task.complete);
@@ -224,9 +243,8 @@ fn one(
                 let mut score = play(method.as_mut(), &known, task, limits);
                 let first = score.0;
                 if let Some(intervals) = method.intervals() {
-                    let holds = |(low, high): (f64, f64)| {
-                        u64::from((low..=high).contains(&task.peak))
-                    };
+                    let holds =
+                        |(low, high): (f64, f64)| u64::from((low..=high).contains(&task.peak));
                     score.1.judged = 1;
                     score.1.in_p80 = holds(intervals.p80);
                     score.1.in_p95 = holds(intervals.p95);
@@ -249,7 +267,11 @@ fn one(
 }
 
 fn oracle(task: &Task) -> Score {
-    Score { tasks: 1, used: task.peak * task.seconds, ..Score::default() }
+    Score {
+        tasks: 1,
+        used: task.peak * task.seconds,
+        ..Score::default()
+    }
 }
 
 /// The first allocation, and the score over all attempts.

@@ -20,6 +20,9 @@ pub enum ShadowError {
     /// An input cannot be made smaller.
     #[error(transparent)]
     Sample(#[from] SampleError),
+    /// Waiting for it failed.
+    #[error("cannot wait for the shadow: {0}")]
+    Wait(#[source] io::Error),
     /// No file for its error output.
     #[error("cannot make a temporary file for the shadow's error output: {0}; is TMPDIR full?")]
     ErrorOutput(#[source] io::Error),

@@ -94,7 +94,8 @@ impl<'a> Filler<'a> {
                 continue;
             }
             let report = if let Kind::Directory { .. } = input.kind {
-                let dir = sandbox.place_dir(&input.real)?;
+                sandbox.place_dir(&input.real)?;
+                let dir = sandbox.open_dir(&input.real)?;
                 let path = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
                 self.samples
                     .write_directory(index, self.fraction, self.strategy, &path, &[])?
@@ -133,7 +134,8 @@ impl<'a> Filler<'a> {
 
     pub fn done(mut self) -> Filled {
         if self.filled.whole > 0.0 {
-            self.filled.fraction = Some((self.filled.sampled / self.filled.whole).clamp(1e-12, 1.0));
+            self.filled.fraction =
+                Some((self.filled.sampled / self.filled.whole).clamp(1e-12, 1.0));
         }
         self.filled
     }

@@ -185,10 +185,7 @@ impl<'a> Generator<'a> {
     }
 
     fn left(&self) -> Duration {
-        self.task
-            .budget
-            .wall
-            .saturating_sub(self.started.elapsed())
+        self.task.budget.wall.saturating_sub(self.started.elapsed())
     }
 
     fn ladder(
@@ -375,7 +372,10 @@ impl<'a> Generator<'a> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site each, all of them needed")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site each, all of them needed"
+    )]
     fn sample_run(
         &mut self,
         inputs: &[Input],
@@ -610,7 +610,10 @@ fn valid(run: &ShadowRun) -> bool {
     run.complete()
         || (run.ended == Ended::ByItself
             && run.stderr_tail.is_empty()
-            && matches!(run.recording.exit, Some(foreshadow_environment::Exit::Code(1))))
+            && matches!(
+                run.recording.exit,
+                Some(foreshadow_environment::Exit::Code(1))
+            ))
 }
 
 /// How a shadow failed, in its own words where it has some.

@@ -229,7 +229,10 @@ mod tests {
     #[test]
     fn what_costs_next_to_nothing_is_run_whole() {
         let rungs = climb(1e6, |f| 0.001 + 0.05 * f, 0.001);
-        assert!((rungs.last().unwrap().fraction - 1.0).abs() < 1e-9, "{rungs:?}");
+        assert!(
+            (rungs.last().unwrap().fraction - 1.0).abs() < 1e-9,
+            "{rungs:?}"
+        );
     }
 
     #[test]

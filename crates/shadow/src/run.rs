@@ -4,12 +4,15 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use foreshadow_diagnostics::{Pace, Recorder, RecorderOptions, Recording};
 use foreshadow_environment::isolation::{NetworkAccess, Sandbox, SandboxOptions, ShadowProcess};
-use foreshadow_environment::{Environment, Host, Limits, Program, Role, Stream};
+use foreshadow_environment::{
+    Environment, Exit, Host, Limits, Program, Role, Stream, Totals, wait_readable,
+};
 use foreshadow_quantity::Bytes;
 
 use crate::error::ShadowError;
@@ -49,6 +52,8 @@ pub struct ShadowSpec {
     pub inputs: Vec<PathBuf>,
     /// Note which files it opens.
     pub watch_opens: bool,
+    /// Stop when it has come so far through its inputs.
+    pub progress: Option<Bytes>,
 }
 
 /// Why a shadow ended.
@@ -56,7 +61,7 @@ pub struct ShadowSpec {
 pub enum Ended {
     /// The command came to its own end.
     ByItself,
-    /// Its allowance of CPU or wall time was used up.
+    /// Its allowance of CPU or wall time was used up, or it had come as far as it should.
     Allowance,
     /// Its allowance of memory was used up.
     Memory,
@@ -126,12 +131,7 @@ pub fn run(
         cwd: spec.cwd,
         stdin: spec.stdin.map_or(Stream::Null, |f| Stream::Fd(f.into())),
         stdout: Stream::Null,
-        stderr: Stream::Fd(
-            stderr
-                .try_clone()
-                .map_err(ShadowError::ErrorOutput)?
-                .into(),
-        ),
+        stderr: Stream::Fd(stderr.try_clone().map_err(ShadowError::ErrorOutput)?.into()),
     };
     let recorder = Recorder::start(
         &environment,
@@ -147,9 +147,9 @@ pub fn run(
         environment: &environment,
         recorder,
         process,
-        opened: Vec::new(),
         frozen: Duration::ZERO,
         allowance,
+        progress: spec.progress,
     }
     .until_end(stderr, cancelled)
 }
@@ -159,9 +159,9 @@ struct Watch<'a> {
     environment: &'a Environment,
     recorder: Recorder,
     process: ShadowProcess,
-    opened: Vec<PathBuf>,
     frozen: Duration,
     allowance: Allowance,
+    progress: Option<Bytes>,
 }
 
 /// A shadow frozen for longer than this gives up.
@@ -189,8 +189,7 @@ impl Watch<'_> {
             if cancelled() {
                 break (Ended::Cancelled, None);
             }
-            let used = self.recorder.latest().map_or(Duration::ZERO, |s| s.cpu);
-            if used >= self.allowance.cpu || self.recorder.elapsed() >= self.allowance.wall {
+            if self.spent() {
                 break (Ended::Allowance, None);
             }
             if live.suffers() && !self.sit_out(&mut live, cancelled)? {
@@ -198,24 +197,32 @@ impl Watch<'_> {
             }
         };
         if exit.is_none() {
-            self.environment.kill()?;
             self.process.kill();
         }
-        self.opened.extend(self.process.opened());
+        let opened = self.process.opened();
         let recording = self.recorder.finish(self.environment, exit);
         Ok(ShadowRun {
             recording,
             ended,
             stderr_tail: tail(stderr),
-            opened: self.opened,
+            opened,
             frozen: self.frozen,
         })
+    }
+
+    fn spent(&self) -> bool {
+        let (cpu, progress) = self
+            .recorder
+            .latest()
+            .map_or((Duration::ZERO, Bytes::ZERO), |s| (s.cpu, s.progress));
+        cpu >= self.allowance.cpu
+            || self.recorder.elapsed() >= self.allowance.wall
+            || self.progress.is_some_and(|far| progress >= far)
     }
 
     fn look(&mut self) -> Result<(), ShadowError> {
         let scratch = self.process.scratch_used();
         self.recorder.sample(self.environment, scratch)?;
-        self.opened.extend(self.process.opened());
         Ok(())
     }
 
@@ -226,12 +233,13 @@ impl Watch<'_> {
     }
 
     /// Waits for the end of the command, at most so long.
-    fn wait(
-        &mut self,
-        most: Duration,
-    ) -> Result<Option<(foreshadow_environment::Exit, foreshadow_environment::Totals)>, ShadowError>
-    {
-        Ok(self.process.wait_timeout(most)?)
+    fn wait(&mut self, most: Duration) -> Result<Option<(Exit, Totals)>, ShadowError> {
+        let ended = self.process.try_wait()?;
+        if ended.is_some() {
+            return Ok(ended);
+        }
+        wait_readable(&[self.process.as_fd()], most).map_err(ShadowError::Wait)?;
+        Ok(self.process.try_wait()?)
     }
 
     /// Freezes the shadow until live work is well again; false where that takes too long.

@@ -68,7 +68,10 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let mut explain = Vec::new();
     let has_phases = split.last().is_some_and(|(r, _)| r.size == largest.size);
     if has_phases {
-        let startup = split.iter().map(|(_, p)| p.startup).fold(f64::MAX, f64::min);
+        let startup = split
+            .iter()
+            .map(|(_, p)| p.startup)
+            .fold(f64::MAX, f64::min);
         // Rungs whose reading could not be followed still count, with a reading phase estimated
         // from their total less the start-up: they are the small ones.
         let reading: Vec<_> = split.iter().map(|(r, p)| observe(p.reading, r)).collect();
@@ -96,5 +99,18 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     Some(Extrapolated {
         predictive: mixture(&components)?,
         explain,
+    })
+}
+
+/// The wall time of the whole, in seconds, on a machine with so many cores that is otherwise idle;
+/// `None` where no rung can be used.
+pub fn wall(rungs: &[Rung], whole: f64, cores: f64) -> Option<Extrapolated> {
+    let cpu = cpu(rungs, whole)?;
+    let rungs = usable(rungs);
+    let largest = rungs.last()?;
+    let ratio = (largest.wall / largest.cpu.max(1e-3)).max(1.0 / cores.max(0.01));
+    Some(Extrapolated {
+        predictive: cpu.predictive.scale(ratio)?,
+        explain: Vec::new(),
     })
 }

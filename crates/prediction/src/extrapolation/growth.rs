@@ -54,9 +54,8 @@ impl Law {
         } else {
             constant
         };
-        let misfit = |(base, slope): (f64, f64)| {
-            0.5 * sum(&|p| (p.value - base - slope * x(p)).powi(2))
-        };
+        let misfit =
+            |(base, slope): (f64, f64)| 0.5 * sum(&|p| (p.value - base - slope * x(p)).powi(2));
         let (base, slope) = if free.0 >= 0.0 && free.1 >= 0.0 {
             free
         } else if exponent == 0.0 || misfit(constant) <= misfit(through_zero) {

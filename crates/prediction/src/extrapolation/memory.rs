@@ -2,6 +2,7 @@ use super::calibration::Prior;
 use super::growth::{Observation, posterior};
 use super::mixture::{Component, mixture};
 use super::{Extrapolated, Rung, usable};
+use crate::Predictive;
 
 /// Growth of peak memory.
 const GROWTH: [(f64, f64); 6] = [
@@ -49,4 +50,29 @@ pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
         predictive: mixture(&components)?,
         explain: Vec::new(),
     })
+}
+
+/// Another amount (bytes written, page cache) of the whole, from pairs of size and amount; `None`
+/// where there is none that can be used.
+pub fn amount(points: &[(f64, f64)], whole: f64) -> Option<Predictive> {
+    let points: Vec<Observation> = points
+        .iter()
+        .filter(|(size, value)| *size > 0.0 && value.is_finite() && *value >= 0.0)
+        .map(|&(size, value)| Observation {
+            size,
+            value,
+            noise: (0.02 * value).hypot(4096.0),
+        })
+        .collect();
+    let largest = points.iter().map(|p| p.size).reduce(f64::max)?;
+    let (_, sigma) = PRIOR.at(whole / largest);
+    let components: Vec<_> = posterior(&points, &GROWTH)
+        .into_iter()
+        .map(|(weight, law)| Component {
+            weight,
+            median: law.at(whole).max(1.0),
+            sigma,
+        })
+        .collect();
+    mixture(&components)
 }

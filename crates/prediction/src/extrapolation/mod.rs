@@ -13,6 +13,7 @@
 //! the extrapolation ([`calibration`]).
 
 mod calibration;
+mod cores;
 mod cpu;
 mod growth;
 mod memory;
@@ -21,8 +22,9 @@ mod phases;
 
 use crate::Predictive;
 
-pub use cpu::cpu;
-pub use memory::memory;
+pub use cores::busiest_cores;
+pub use cpu::{cpu, wall};
+pub use memory::{amount, memory};
 pub use phases::Phases;
 
 /// One run on a part of the task.
@@ -36,6 +38,8 @@ pub struct Rung {
     pub wall: f64,
     /// Peak memory, in bytes.
     pub memory: f64,
+    /// Whether it ran to its own end; else it is the beginning of a larger run.
+    pub complete: bool,
     /// What was seen inside the run, in order of time.
     pub curve: Vec<Point>,
 }
@@ -68,7 +72,10 @@ fn usable(rungs: &[Rung]) -> Vec<Rung> {
     let mut sorted: Vec<Rung> = rungs
         .iter()
         .filter(|r| {
-            r.size > 0.0 && [r.size, r.cpu, r.wall, r.memory].iter().all(|v| v.is_finite())
+            r.size > 0.0
+                && [r.size, r.cpu, r.wall, r.memory]
+                    .iter()
+                    .all(|v| v.is_finite())
         })
         .cloned()
         .collect();

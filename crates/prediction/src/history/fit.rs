@@ -16,11 +16,29 @@ pub(super) fn symlog(x: f64) -> f64 {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    Mean { ly: f64 },
-    Median { ly: f64 },
-    Line { slot: usize, at: f64, slope: f64, mean: f64 },
-    Power { slot: usize, at: f64, slope: f64, mean: f64 },
-    Near { slot: usize, points: Vec<(f64, f64, f64)>, k: usize },
+    Mean {
+        ly: f64,
+    },
+    Median {
+        ly: f64,
+    },
+    Line {
+        slot: usize,
+        at: f64,
+        slope: f64,
+        mean: f64,
+    },
+    Power {
+        slot: usize,
+        at: f64,
+        slope: f64,
+        mean: f64,
+    },
+    Near {
+        slot: usize,
+        points: Vec<(f64, f64, f64)>,
+        k: usize,
+    },
 }
 
 impl Kind {
@@ -173,7 +191,10 @@ impl Fit {
         };
         let mut local = Local {
             slot,
-            sums: predicted.iter().map(|p| prefix(&|i| data.ly[i] - p[i])).collect(),
+            sums: predicted
+                .iter()
+                .map(|p| prefix(&|i| data.ly[i] - p[i]))
+                .collect(),
             at,
             half: (n / knob("HALF", 10.0) as usize).clamp(2, 16),
         };
@@ -181,7 +202,11 @@ impl Fit {
         for (place, i) in order.iter().enumerate() {
             let (mut sum, mut total) = (0.0, 0.0);
             for (m, p) in predicted.iter().enumerate() {
-                let w = if slot.is_some() { share(local.mean(m, place, true)) } else { models[m].weight };
+                let w = if slot.is_some() {
+                    share(local.mean(m, place, true))
+                } else {
+                    models[m].weight
+                };
                 sum += w * p[*i];
                 total += w;
             }
@@ -191,7 +216,11 @@ impl Fit {
         let mut errors: Vec<(f64, f64)> = Vec::with_capacity(n);
         if n > 1 {
             for (place, i) in order.iter().enumerate() {
-                let scale = if slot.is_some() { local.mean(models.len(), place, true) + FLOOR } else { 1.0 };
+                let scale = if slot.is_some() {
+                    local.mean(models.len(), place, true) + FLOOR
+                } else {
+                    1.0
+                };
                 errors.push((raw[*i] / scale, data.w[*i]));
             }
         }
@@ -199,12 +228,26 @@ impl Fit {
         errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let least = data.y.iter().copied().fold(f64::INFINITY, f64::min) * 0.5;
         let (head, tail) = tails(&errors);
-        Some(Fit { n, models, errors, spread, tail, head, ranges, least, local })
+        Some(Fit {
+            n,
+            models,
+            errors,
+            spread,
+            tail,
+            head,
+            ranges,
+            least,
+            local,
+        })
     }
 
     /// The centre of the forecast of the logarithm, and the spread of errors at this place.
     pub fn centre(&self, x: &[Option<f64>]) -> (f64, f64) {
-        let lx = self.local.slot.and_then(|s| x.get(s).copied().flatten()).map(symlog);
+        let lx = self
+            .local
+            .slot
+            .and_then(|s| x.get(s).copied().flatten())
+            .map(symlog);
         let place = lx.map(|lx| self.local.at.partition_point(|a| *a < lx));
         let (mut sum, mut total) = (0.0, 0.0);
         for (i, m) in self.models.iter().enumerate() {
@@ -227,15 +270,27 @@ impl Fit {
         let x = m.kind.slot().map(|s| x.get(s).copied().flatten());
         match (&m.kind, x) {
             (Kind::Mean { ly } | Kind::Median { ly }, _) => Some(*ly),
-            (Kind::Line { at, slope, mean, .. }, Some(Some(x))) => {
-                Some((mean + slope * (x - at)).max(self.least).ln())
-            }
-            (Kind::Power { at, slope, mean, .. }, Some(Some(x))) => {
-                Some(mean + slope * (symlog(x) - at))
-            }
+            (
+                Kind::Line {
+                    at, slope, mean, ..
+                },
+                Some(Some(x)),
+            ) => Some((mean + slope * (x - at)).max(self.least).ln()),
+            (
+                Kind::Power {
+                    at, slope, mean, ..
+                },
+                Some(Some(x)),
+            ) => Some(mean + slope * (symlog(x) - at)),
             (Kind::Near { points, k, .. }, Some(Some(x))) => {
                 let x = symlog(x);
-                Some(near(points, points.partition_point(|p| p.0 < x), None, x, *k))
+                Some(near(
+                    points,
+                    points.partition_point(|p| p.0 < x),
+                    None,
+                    x,
+                    *k,
+                ))
             }
             _ => None,
         }
@@ -271,7 +326,11 @@ fn fit_models(data: &Data, features: &[Vec<Option<f64>>]) -> (Vec<Model>, Vec<Ve
     let mut models = Vec::new();
     let mut predicted = Vec::new();
     let mut add = |kind, p| {
-        models.push(Model { kind, weight: 0.0, loss: 0.0 });
+        models.push(Model {
+            kind,
+            weight: 0.0,
+            loss: 0.0,
+        });
         predicted.push(p);
     };
     let (mean, p) = fit_mean(data);
@@ -298,16 +357,31 @@ fn fit_models(data: &Data, features: &[Vec<Option<f64>>]) -> (Vec<Model>, Vec<Ve
         if let Some((at, slope, mean, left_out)) = least_squares(&raw, &y, &w) {
             let least = y.iter().copied().fold(f64::INFINITY, f64::min) * 0.5;
             let left_out = left_out.into_iter().map(|v| v.max(least).ln()).collect();
-            add(Kind::Line { slot, at, slope, mean }, spread(left_out));
+            add(
+                Kind::Line {
+                    slot,
+                    at,
+                    slope,
+                    mean,
+                },
+                spread(left_out),
+            );
         }
         if let Some((at, slope, mean, left_out)) = least_squares(&log, &ly, &w) {
-            add(Kind::Power { slot, at, slope, mean }, spread(left_out));
+            add(
+                Kind::Power {
+                    slot,
+                    at,
+                    slope,
+                    mean,
+                },
+                spread(left_out),
+            );
         }
         let k = (known.len() / 6).clamp(2, 8);
         let mut order: Vec<usize> = (0..known.len()).collect();
         order.sort_unstable_by(|a, b| log[*a].total_cmp(&log[*b]));
-        let points: Vec<(f64, f64, f64)> =
-            order.iter().map(|i| (log[*i], ly[*i], w[*i])).collect();
+        let points: Vec<(f64, f64, f64)> = order.iter().map(|i| (log[*i], ly[*i], w[*i])).collect();
         let mut left_out = vec![0.0; known.len()];
         for (rank, i) in order.iter().enumerate() {
             left_out[*i] = near(&points, rank, Some(rank), log[*i], k);
@@ -326,7 +400,11 @@ fn fit_mean(data: &Data) -> (f64, Vec<f64>) {
         .iter()
         .zip(&data.ly)
         .map(|(w, y)| {
-            if total - w > 1e-9 { (sum - w * y) / (total - w) } else { mean }
+            if total - w > 1e-9 {
+                (sum - w * y) / (total - w)
+            } else {
+                mean
+            }
         })
         .collect();
     (mean, left_out)
@@ -377,7 +455,11 @@ fn least_squares(x: &[f64], y: &[f64], w: &[f64]) -> Option<(f64, f64, f64, Vec<
             let dx = x[i] - mx;
             let leverage = w[i] * (1.0 / total + dx * dx / sxx);
             let error = y[i] - my - slope * dx;
-            if leverage < 0.999 { y[i] - error / (1.0 - leverage) } else { my }
+            if leverage < 0.999 {
+                y[i] - error / (1.0 - leverage)
+            } else {
+                my
+            }
         })
         .collect();
     Some((mx, slope, my, left_out))
@@ -399,7 +481,11 @@ fn near(points: &[(f64, f64, f64)], at: usize, without: Option<usize>, x: f64, k
             (_, Some(r)) => (r, right),
             (None, None) => break,
         };
-        if i < at { left -= 1 } else { right += 1 }
+        if i < at {
+            left -= 1
+        } else {
+            right += 1
+        }
         taken[count] = (d, points[i].1, points[i].2);
         count += 1;
     }
@@ -434,7 +520,14 @@ fn weigh(models: &mut [Model], predicted: &[Vec<f64>], data: &Data) {
 
 pub(super) fn knob(name: &str, default: f64) -> f64 {
     thread_local!(static K: std::cell::RefCell<std::collections::HashMap<String, f64>> = Default::default());
-    K.with(|k| *k.borrow_mut().entry(name.to_owned()).or_insert_with(|| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)))
+    K.with(|k| {
+        *k.borrow_mut().entry(name.to_owned()).or_insert_with(|| {
+            std::env::var(name)
+                .ok()
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(default)
+        })
+    })
 }
 
 /// Scales of the exponential tails below and above: mean excess over the next of the extreme
@@ -452,8 +545,5 @@ fn tails(errors: &[(f64, f64)]) -> (f64, f64) {
         let over: f64 = (0..k).map(|i| (at(i) - at(k)).min(ABSURD)).sum();
         (over + weight * prior) / (k as f64 + weight)
     };
-    (
-        excess(&|i| -errors[i].0),
-        excess(&|i| errors[n - 1 - i].0),
-    )
+    (excess(&|i| -errors[i].0), excess(&|i| errors[n - 1 - i].0))
 }

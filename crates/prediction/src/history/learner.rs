@@ -74,7 +74,10 @@ impl Prediction {
     /// The central interval that holds the outcome with this probability.
     pub fn interval(&self, probability: f64) -> (f64, f64) {
         let tail = (1.0 - probability) / 2.0;
-        (self.predictive.quantile(tail), self.predictive.quantile(1.0 - tail))
+        (
+            self.predictive.quantile(tail),
+            self.predictive.quantile(1.0 - tail),
+        )
     }
 
     /// The reasons in words, one a line.
@@ -86,11 +89,18 @@ impl Prediction {
             self.spread * 100.0
         )];
         for (name, feature, weight) in self.models.iter().filter(|m| m.2 >= 0.1) {
-            let over = feature.as_ref().map_or(String::new(), |f| format!(" over {f}"));
-            out.push(format!("{name}{over}: {:.0} % of the weight", weight * 100.0));
+            let over = feature
+                .as_ref()
+                .map_or(String::new(), |f| format!(" over {f}"));
+            out.push(format!(
+                "{name}{over}: {:.0} % of the weight",
+                weight * 100.0
+            ));
         }
         if let Some(at) = self.changed {
-            out.push(format!("a change was found after {at} tasks, what was before is forgotten"));
+            out.push(format!(
+                "a change was found after {at} tasks, what was before is forgotten"
+            ));
         }
         out
     }
@@ -129,7 +139,11 @@ impl From<Version> for u32 {
 impl TryFrom<u32> for Version {
     type Error = UnknownVersion;
     fn try_from(v: u32) -> Result<Self, UnknownVersion> {
-        if v == 1 { Ok(Version) } else { Err(UnknownVersion(v)) }
+        if v == 1 {
+            Ok(Version)
+        } else {
+            Err(UnknownVersion(v))
+        }
     }
 }
 
@@ -214,7 +228,14 @@ impl Learner {
         self.observed += 1;
         self.since_change += 1;
         let capacity = self.config.capacity.max(8);
-        self.memory.push(Seen { ly, weight, x: x.into() }, capacity);
+        self.memory.push(
+            Seen {
+                ly,
+                weight,
+                x: x.into(),
+            },
+            capacity,
+        );
         // With many observations one more changes little: refitting at every sixty-fourth part
         // keeps the mean cost flat.
         let n = self.memory.len() as u64;
@@ -245,7 +266,10 @@ impl Learner {
             .collect();
         self.in_range(fit, &x)?;
         let atoms = atoms(fit, &x);
-        let predictive = self.calibration.apply(&atoms).ok_or(Abstention::NoHistory)?;
+        let predictive = self
+            .calibration
+            .apply(&atoms)
+            .ok_or(Abstention::NoHistory)?;
         Ok(Prediction {
             quantiles: predictive.quantiles(),
             predictive,
@@ -296,7 +320,8 @@ impl Learner {
             return;
         }
         let found =
-            self.change.update(rank, self.config.change_slack, self.config.change_threshold);
+            self.change
+                .update(rank, self.config.change_slack, self.config.change_threshold);
         if let Some(k) = found {
             self.memory.forget_before(k - 1);
             self.since_change = (k - 1) as u64;
@@ -352,7 +377,10 @@ fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
         let middle = (STEPS[i] + before) / 2.0;
         // Exponential distance below the smallest.
         let depth = -(1.0 - middle).ln();
-        out.push((first.0 - fit.head * depth, first.1 / mass * (STEPS[i] - before)));
+        out.push((
+            first.0 - fit.head * depth,
+            first.1 / mass * (STEPS[i] - before),
+        ));
     }
     for (e, w) in fit.errors.iter().skip(1) {
         out.push((*e, w / mass));

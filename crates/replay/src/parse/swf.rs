@@ -28,11 +28,14 @@ pub(super) fn read<R: BufRead>(
     };
     let mut places = Vec::new();
     for name in wanted {
-        let place = FEATURES.iter().find(|f| f.0 == name).ok_or_else(|| TraceError::NoColumn {
-            what: "the feature (--feature)",
-            wanted: name.to_owned(),
-            found: known(),
-        })?;
+        let place = FEATURES
+            .iter()
+            .find(|f| f.0 == name)
+            .ok_or_else(|| TraceError::NoColumn {
+                what: "the feature (--feature)",
+                wanted: name.to_owned(),
+                found: known(),
+            })?;
         trace.features.push(place.0.to_owned());
         places.push(place.1);
     }
@@ -71,7 +74,10 @@ fn row(line: &str, places: &[usize], trace: &mut Trace) -> Result<(), &'static s
     }
     // -1 is missing; anything else below 0 is an error of the writer.
     let at = |i: usize| (v[i] >= 0.0 && v[i].is_finite()).then_some(v[i]);
-    if v.iter().take(count).any(|x| x.is_infinite() || (*x < 0.0 && *x != -1.0)) {
+    if v.iter()
+        .take(count)
+        .any(|x| x.is_infinite() || (*x < 0.0 && *x != -1.0))
+    {
         return Err("a field is negative");
     }
     let processors = at(4).or(at(7)).filter(|p| *p > 0.0).unwrap_or(1.0);
@@ -99,12 +105,16 @@ fn row(line: &str, places: &[usize], trace: &mut Trace) -> Result<(), &'static s
         _ => "all".to_owned(),
     };
     let process = trace.process(&name);
-    trace.values.extend(places.iter().map(|i| at(*i).unwrap_or(f64::NAN)));
+    trace
+        .values
+        .extend(places.iter().map(|i| at(*i).unwrap_or(f64::NAN)));
     trace.tasks.push(Task {
         process,
         peak,
         seconds,
-        requested: at(9).filter(|r| *r > 0.0).map(|r| r * 1024.0 * at(7).unwrap_or(processors)),
+        requested: at(9)
+            .filter(|r| *r > 0.0)
+            .map(|r| r * 1024.0 * at(7).unwrap_or(processors)),
         ended: started.map(|s| s + seconds),
         started,
         #[expect(clippy::cast_possible_truncation, reason = "a share of cores")]
