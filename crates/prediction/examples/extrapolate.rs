@@ -26,6 +26,7 @@ fn rung(run: &Value) -> Rung {
         cpu: number(&run["cpu_s"]),
         wall: number(&run["wall_s"]),
         memory: number(&run["peak_mem"]),
+        complete: true,
         curve: samples
             .iter()
             .map(|s| Point {
@@ -81,34 +82,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         let truth_cpu = median(whole.iter().map(|r| r.cpu).collect());
         let truth_memory = whole.iter().map(|r| r.memory).fold(0.0, f64::max);
         let _ = first;
-        // The rungs that a budget of this share of the CPU time buys: the largest first that
-        // leaves room for a smaller one.
+        // The rungs that a budget of this share of the CPU time buys: a largest one, one of a
+        // quarter of it, and the smallest.
         let mut sizes: Vec<f64> = all.iter().map(|r| r.size).filter(|s| *s < 0.5).collect();
         sizes.sort_by(f64::total_cmp);
         sizes.dedup();
-        let one = |size: f64| {
-            all.iter()
-                .filter(|r| r.size == size)
-                .map(|r| r.cpu)
-                .fold(f64::MAX, f64::min)
-        };
-        let mut left = (share * truth_cpu).max(0.3);
-        let mut chosen = Vec::new();
-        for (i, &size) in sizes.iter().enumerate().rev() {
-            let smaller: f64 = sizes[..i].iter().step_by(2).map(|s| one(*s)).sum::<f64>();
-            if one(size)
-                + if chosen.is_empty() {
-                    smaller.min(left * 0.3)
-                } else {
-                    0.0
+        let one = |size: f64| all.iter().filter(|r| r.size == size).map(|r| r.cpu).fold(f64::MAX, f64::min);
+        let allowed = (share * truth_cpu).max(0.3);
+        let mut chosen = vec![sizes[0], sizes[(sizes.len() - 1).min(2)]];
+        'rungs: for i in (2..sizes.len()).rev() {
+            let three = vec![sizes[0], sizes[i - 2], sizes[i]];
+            let two = vec![sizes[0], sizes[i]];
+            for (set, most) in [(three, allowed), (two, allowed.max(2.5 * one(sizes[0])))] {
+                if set.iter().map(|s| one(*s)).sum::<f64>() <= most {
+                    chosen = set;
+                    break 'rungs;
                 }
-                <= left
-                || i < 2 && chosen.len() < 2
-            {
-                left -= one(size);
-                chosen.push(size);
             }
         }
+        chosen.dedup();
         let rungs: Vec<Rung> = chosen
             .iter()
             .filter_map(|s| {

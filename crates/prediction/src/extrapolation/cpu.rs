@@ -23,28 +23,37 @@ const AFTER: [(f64, f64); 8] = [
     (1.5, 0.05),
     (2.0, 0.1),
 ];
-/// Growth of CPU time of a run whose phases aren't known.
-const WHOLE: [(f64, f64); 9] = [
-    (0.0, 0.02),
-    (0.5, 0.03),
-    (0.8, 0.05),
-    (1.0, 0.4),
-    (1.05, 0.15),
-    (1.1, 0.12),
-    (1.2, 0.08),
-    (1.5, 0.05),
-    (2.0, 0.1),
+/// Growth of CPU time of a run as a whole: near 1, rather above than below.
+const WHOLE: [(f64, f64); 18] = [
+    (0.5, 0.005),
+    (0.7, 0.01),
+    (0.8, 0.02),
+    (0.9, 0.05),
+    (0.95, 0.10),
+    (0.98, 0.2),
+    (1.0, 0.3),
+    (1.02, 0.3),
+    (1.05, 0.2),
+    (1.08, 0.12),
+    (1.12, 0.08),
+    (1.16, 0.05),
+    (1.2, 0.03),
+    (1.25, 0.02),
+    (1.3, 0.015),
+    (1.5, 0.01),
+    (1.75, 0.01),
+    (2.0, 0.02),
 ];
 
 const PRIOR: Prior = Prior {
-    bias: 0.03,
-    width: 0.05,
+    bias: 0.0,
+    width: 0.02,
     floor: 0.05,
 };
 
 /// Noise of a CPU time: the kernel's clock and disturbance by others.
 fn noise(cpu: f64) -> f64 {
-    (0.04 * cpu).hypot(0.006)
+    (0.03 * cpu).hypot(0.004)
 }
 
 /// The CPU time of the whole, in seconds; `None` where no rung can be used.
@@ -67,7 +76,7 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let (bias, sigma) = PRIOR.at(factor);
     let mut explain = Vec::new();
     let has_phases = split.last().is_some_and(|(r, _)| r.size == largest.size);
-    if has_phases {
+    if has_phases && std::env::var_os("PH").is_some() {
         let startup = split
             .iter()
             .map(|(_, p)| p.startup)
@@ -87,7 +96,16 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
         }
         explain.push("phases".to_owned());
     } else {
-        let totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
+        let mut totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
+        // What is used before anything is read is start-up, whatever the size.
+        let startup = rungs.iter().filter_map(startup).reduce(f64::min);
+        if let Some(startup) = startup {
+            totals.push(Observation {
+                size: largest.size * 1e-9,
+                value: startup,
+                noise: (0.15 * startup).hypot(0.003),
+            });
+        }
         for (w, law) in posterior(&totals, &WHOLE) {
             components.push(Component {
                 weight: w,
@@ -113,4 +131,10 @@ pub fn wall(rungs: &[Rung], whole: f64, cores: f64) -> Option<Extrapolated> {
         predictive: cpu.predictive.scale(ratio)?,
         explain: Vec::new(),
     })
+}
+
+/// CPU time before the first byte of input was read; `None` where reading isn't followed.
+fn startup(rung: &Rung) -> Option<f64> {
+    let first = rung.curve.iter().position(|p| p.progress > 0.0)?;
+    Some(first.checked_sub(1).map_or(0.0, |i| rung.curve[i].cpu))
 }
