@@ -15,6 +15,7 @@ mod findings;
 mod group;
 mod host;
 mod layout;
+pub mod isolation;
 mod limits;
 mod name;
 mod page_cache;
