@@ -431,13 +431,8 @@ fn a_replaced_directory_shows_only_what_was_placed() {
     }
     let sandbox = sandbox();
     sandbox.place_dir(&data).expect("replaces");
-    sandbox
-        .place(&data.join("sub/c"))
-        .and_then(|mut f| {
-            f.write_all(b"sampled").expect("fills");
-            Ok(())
-        })
-        .expect("places");
+    let mut sampled = sandbox.place(&data.join("sub/c")).expect("places");
+    sampled.write_all(b"sampled").expect("fills");
     let script = format!("cd {}; find . -type f; cat sub/c; ls -d ..", text(&data));
     let done = finish(sandbox, &["sh", "-c", &script]);
     assert_eq!(done.output, "./sub/c\nsampled..\n");
