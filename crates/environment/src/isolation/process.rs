@@ -215,10 +215,8 @@ impl ShadowProcess {
 
     fn drain_opens(&mut self) {
         // After the end there are no mounts any more to name files by.
-        if self.ended.is_none() {
-            if let Some(opens) = &mut self.opens {
-                opens.drain();
-            }
+        if let (None, Some(opens)) = (self.ended, &mut self.opens) {
+            opens.drain();
         }
     }
 

@@ -286,7 +286,7 @@ mod tests {
             _ => {
                 let at = offset - ARGUMENTS;
                 let value = arguments[(at / 8) as usize];
-                if at % 8 == 0 {
+                if at.is_multiple_of(8) {
                     (value & 0xffff_ffff) as u32
                 } else {
                     (value >> 32) as u32
@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(native(libc::SYS_unshare, arg(0, user)), errno(libc::EPERM));
         assert_eq!(native(libc::SYS_unshare, arg(0, 0x400)), ALLOW);
         assert_eq!(native(libc::SYS_clone3, NONE), errno(libc::ENOSYS));
-        let inject = libc::TIOCSTI as u64;
+        let inject = libc::TIOCSTI;
         assert_eq!(native(libc::SYS_ioctl, arg(1, inject)), errno(libc::EPERM));
         // The kernel cuts the request to 32 bits, so must we.
         let hidden = inject | (7 << 32);
