@@ -42,7 +42,7 @@ fn a_drop_kills_and_removes_everything() {
     let folders = groups(&environment);
     assert!(folders.iter().all(|folder| folder.is_dir()), "{folders:?}");
     // A child, a grandchild, and one that left the session.
-    let script = "sleep 1000 & (setsid sleep 1000 &) ; sleep 1000";
+    let script = "sleep 1000 & (setsid sleep 1000 &) ; sleep 1000; true";
     let mut process = environment.spawn(shell(script)).unwrap();
     let mut pids = Vec::new();
     eventually("three sleepers and a shell", || {
@@ -218,7 +218,7 @@ fn without_control_groups_all_are_found_and_killed() {
     let other = Environment::create(&host, Role::Primary, &Limits::default()).unwrap();
     let mut bystander = other.spawn(shell("sleep 1000")).unwrap();
     // The last one's parent ends before anybody looked, and it leaves the session.
-    let script = "(setsid sleep 1000 &) ; sleep 1000 & wait";
+    let script = "(setsid sleep 1000 &) ; sleep 1000 & wait; true";
     let mut process = environment.spawn(shell(script)).unwrap();
     let mut pids = Vec::new();
     eventually("a shell and two sleepers", || {
