@@ -175,9 +175,13 @@ impl Finder<'_> {
         if is_wrapper(program) && is_program(word, self.cwd) {
             return Some(word);
         }
-        if option.is_none() && is_interpreter(program) && !state.has_script {
-            state.has_script = true;
-            self.candidate(bytes, origin(index), Role::Script);
+        if is_interpreter(program) && !state.has_script {
+            // An option before may take a value (`-W ignore`) or not (`-u`): a file tells.
+            let is_file = self.cwd.join(word).is_file();
+            if is_file || option.is_none() {
+                state.has_script = true;
+                self.candidate(bytes, origin(index), Role::Script);
+            }
             return None;
         }
         let role = match option {

@@ -14,6 +14,10 @@ use super::{ContentSize, SampleError, SampleReport, Strategy};
 const KEPT: usize = 200;
 /// Tables up to this size are counted to see whether they have as many rows as another.
 const COUNTED: u64 = 64 << 20;
+/// Having as many rows as another table says nothing where they are fewer.
+const FEW: u64 = 100;
+/// Of more inputs than this no groups are sought: a command that takes so many treats them alike.
+const COMPARED: usize = 16;
 
 /// Makes samples of a command's inputs: again and again, of growing fractions, without looking at
 /// the same things twice.
@@ -157,18 +161,20 @@ impl Samples {
             }
             everything += bytes;
         }
-        let mut shrinking = Vec::new();
+        let mut is_minor = minor(&sizes);
+        // A minor input that goes row by row with a major one shrinks with it.
+        let groups = self.groups(&candidates, &is_minor);
+        for &(member, leader) in &groups {
+            treatments[member] = Treatment::Together(leader);
+        }
         let mut shrinks = 0_u64;
-        for ((&index, &size), is_minor) in candidates.iter().zip(&sizes).zip(minor(&sizes)) {
-            if is_minor {
+        for (position, &index) in candidates.iter().enumerate() {
+            is_minor[position] &= treatments[index] == Treatment::Sampled;
+            if is_minor[position] {
                 treatments[index] = Treatment::Minor;
             } else {
-                shrinking.push(index);
-                shrinks += size;
+                shrinks += sizes[position];
             }
-        }
-        for (member, leader) in self.groups(&shrinking) {
-            treatments[member] = Treatment::Together(leader);
         }
         #[expect(clippy::cast_precision_loss, reason = "a share")]
         let coverage = shrinks as f64 / everything.max(1) as f64;
@@ -195,26 +201,35 @@ impl Samples {
         }
     }
 
-    /// Inputs whose records belong together, each with the first of its group.
-    fn groups(&mut self, indices: &[usize]) -> Vec<(usize, usize)> {
-        let mut keys: Vec<(usize, Key)> = Vec::new();
-        for &index in indices {
-            if let Some(key) = self.key(index) {
-                keys.push((index, key));
-            }
+    /// Inputs whose records belong together, each with the first of its group. Groups of minor
+    /// inputs only are none.
+    fn groups(&mut self, indices: &[usize], minor: &[bool]) -> Vec<(usize, usize)> {
+        if !(2..=COMPARED).contains(&indices.len()) {
+            return Vec::new();
         }
+        let keys: Vec<Option<Key>> = indices.iter().map(|&i| self.key(i)).collect();
         let mut members = Vec::new();
-        for (position, (index, key)) in keys.iter().enumerate() {
-            let leader = keys[..position].iter().find(|(_, k)| k == key);
-            let Some(&(leader, _)) = leader else { continue };
-            if !members.contains(&(leader, leader)) {
-                members.push((leader, leader));
+        for (first, key) in keys.iter().enumerate() {
+            let Some(key) = key else { continue };
+            let same = |k: &Option<Key>| k.as_ref() == Some(key);
+            if keys[..first].iter().any(same) {
+                continue;
             }
-            members.push((*index, leader));
-        }
-        for &(member, leader) in &members {
-            let records = self.records(leader).ok().flatten();
-            self.slots[member].group_records = records;
+            let group: Vec<usize> = (first..keys.len()).filter(|&p| same(&keys[p])).collect();
+            if group.len() < 2 || group.iter().all(|&p| minor[p]) {
+                continue;
+            }
+            let leader = indices[first];
+            let records = match key {
+                #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
+                Key::Rows(n) => Some(*n as f64),
+                Key::Read(_) => self.records(leader).ok().flatten(),
+            };
+            for position in group {
+                let member = indices[position];
+                self.slots[member].group_records = records;
+                members.push((member, leader));
+            }
         }
         members
     }
@@ -223,7 +238,12 @@ impl Samples {
         let source = self.take_source(index).ok()?;
         let key = match source.first_read() {
             Ok(Some(name)) => Some(Key::Read(name)),
-            _ => source.count_records(COUNTED).ok().flatten().map(Key::Rows),
+            _ => source
+                .count_records(COUNTED)
+                .ok()
+                .flatten()
+                .filter(|n| *n >= FEW)
+                .map(Key::Rows),
         };
         self.put_back(index, source);
         key
