@@ -16,10 +16,11 @@ const DRAWN: f64 = 2.0;
 /// another input is then expected within a factor of two in nine of ten cases.
 const ALONE: f64 = 0.3;
 
-/// A feature beyond the range seen by less than this (in the logarithm: a quarter) is within it.
-const NEAR: f64 = 0.22;
+/// A feature beyond the range seen by less than this (in the logarithm: twice) is within it.
+const NEAR: f64 = 0.69;
 
-/// Spread added for each unit of the logarithm beyond what was seen.
+/// Spread added for each unit of the logarithm beyond what was seen, in full where that is as far
+/// as what was seen is wide: a trend seen over a wide range goes further.
 const TREND_ENDS: f64 = 0.05;
 
 /// Near and far alike on a logarithmic axis, defined for zero and negative numbers.
@@ -244,22 +245,24 @@ impl Fit {
         };
         // Outside of what was seen the errors seen say little: how far the models differ says more,
         // and even where they agree, a trend need not go on.
-        let outside = self.outside(x);
+        let (outside, range) = self.outside(x);
         let centre = sum / total;
         let beyond = if outside > NEAR {
-            (square / total - centre * centre).max(0.0).sqrt() + TREND_ENDS * outside
+            (square / total - centre * centre).max(0.0).sqrt() 
+                + TREND_ENDS * outside * (outside / range).min(1.0)
         } else {
             0.0
         };
         Place { centre, scale, beyond }
     }
 
-    /// How far the leading feature lies outside of what was seen, in the logarithm.
-    fn outside(&self, x: &[Option<f64>]) -> f64 {
-        let Some(slot) = self.local.slot else { return 0.0 };
+    /// How far the leading feature lies outside of what was seen, and the width of what was seen,
+    /// in the logarithm.
+    fn outside(&self, x: &[Option<f64>]) -> (f64, f64) {
+        let Some(slot) = self.local.slot else { return (0.0, 1.0) };
         match (self.ranges[slot], x.get(slot).copied().flatten().map(symlog)) {
-            (Some((low, high)), Some(x)) => (x - high).max(low - x).max(0.0),
-            _ => 0.0,
+            (Some((low, high)), Some(x)) => ((x - high).max(low - x).max(0.0), high - low),
+            _ => (0.0, 1.0),
         }
     }
 
