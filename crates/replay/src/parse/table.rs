@@ -59,6 +59,7 @@ fn places(
 ) -> Result<Places, TraceError> {
     let peak = match &columns.target {
         Some(t) => need(header, &[t], "the peak memory (--target)")?,
+        None if columns.prefer_rss => need(header, &["rss", "peak_rss"], "the peak memory")?,
         None => need(header, &["peak_rss", "rss", "peak_memory", "max_rss"], "the peak memory")?,
     };
     let mut features = Vec::new();
@@ -71,6 +72,7 @@ fn places(
             features.push(need(header, &[name], "the feature (--feature)")?);
         }
     }
+    trace.target.clone_from(&header[peak]);
     trace.features = features.iter().map(|i| header[*i].clone()).collect();
     let realtime = find(header, &["realtime", "duration"]);
     let (start, complete) = (find(header, &["start"]), find(header, &["complete", "end"]));
