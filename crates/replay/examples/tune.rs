@@ -1,11 +1,12 @@
-use foreshadow_replay::{methods::*, parse, simulate::*};
+use foreshadow_replay::{methods::*, parse, *};
 use std::collections::BTreeMap;
 struct S {
     m: Vec<Score>,
     p: BTreeMap<u32, Vec<Score>>,
 }
 impl Sink for S {
-    fn scored(&mut self, p: u32, _t: usize, m: usize, s: &Score) {
+    fn scored(&mut self, s: &Scored<'_>) {
+        let (p, m, s) = (s.task.process, s.method, &s.score);
         self.m[m].add(s);
         let n = self.m.len();
         self.p.entry(p).or_insert_with(|| vec![Score::default(); n])[m].add(s);
@@ -35,47 +36,11 @@ fn main() {
         };
         for seed in &seeds {
             let file = std::fs::File::open(format!("/work/shared/traces/nfcore_{f}.csv")).unwrap();
-            let mut trace = parse::read(
-                file,
-                &parse::Columns {
-                    format: None,
-                    features: vec!["rchar".into()],
-                    target: Some(target.clone()),
-                },
-            )
-            .unwrap();
-            let mut s = S {
-                m: vec![Score::default(); names.len()],
-                p: BTreeMap::new(),
-            };
-            let proto = if order {
-                Protocol {
-                    shuffle: None,
-                    warmup: 0.0,
-                    least_tasks: 1,
-                    whole_processes: false,
-                }
-            } else {
-                Protocol {
-                    shuffle: Some(*seed),
-                    warmup: 0.3,
-                    least_tasks: 34,
-                    whole_processes: true,
-                }
-            };
-            simulate(
-                &mut trace,
-                &proto,
-                &names,
-                &Limits {
-                    node: 128e9,
-                    unknown: 1.074e9,
-                },
-                &mut s,
-            );
-            for (a, b) in tot.iter_mut().zip(&s.m) {
-                a.add(b);
-            }
+            let mut trace = parse::read(file, &parse::Columns { format: None, features: vec!["rchar".into()], target: Some(target.clone()), prefer_rss: false }).unwrap();
+            let mut s = S { m: vec![Score::default(); names.len()], p: BTreeMap::new() };
+            let proto = if order { Protocol { shuffle: None, warmup: 0.0, least_tasks: 1, whole_processes: false } } else { Protocol { shuffle: Some(*seed), warmup: 0.3, least_tasks: 34, whole_processes: true } };
+            simulate(&mut trace, &proto, &names, &Limits { node: 128e9, unknown: 1.074e9 }, &mut s);
+            for (a, b) in tot.iter_mut().zip(&s.m) { a.add(b); }
             for (p, v) in s.p {
                 let e = pp
                     .entry(trace.processes[p as usize].clone())

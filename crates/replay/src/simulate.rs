@@ -52,10 +52,25 @@ impl Score {
     }
 }
 
-/// Takes the scores as they come: process, number of the task in the trace, place of the method.
+/// One task, sized by one method.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// Place of the method among those asked for.
+    pub method: usize,
+    /// How many tasks of the process were seen before.
+    pub before: usize,
+    /// The first allocation in bytes.
+    pub first: f64,
+    /// The sums of this task alone.
+    pub score: Score,
+}
+
+/// Takes the scores as they come, process after process.
 pub trait Sink {
     /// One task was sized by one method.
-    fn scored(&mut self, process: u32, task: usize, method: usize, score: &Score);
+    fn scored(&mut self, scored: &Scored<'_>);
     /// All tasks of a process are done.
     fn done(&mut self, process: u32, last: &LastSeen);
 }
@@ -65,13 +80,17 @@ pub trait Sink {
 pub struct LastSeen {
     /// Tasks of the process in the trace.
     pub tasks: u64,
-    /// Largest allocation by our method over the last quarter of the tasks, in bytes.
+    /// Largest allocation that our method, having seen all, would give to the last tasks (a
+    /// quarter of them, at most 32), in bytes.
     pub allocation: f64,
     /// Longest run time in seconds.
     pub longest: f64,
     /// Most cores used on average.
     pub cores: Option<f32>,
 }
+
+/// Most tasks that [`LastSeen::allocation`] is taken over.
+const RECENT: usize = 32;
 
 /// Runs the trace through the methods. Rows that the protocol leaves out are counted in the trace.
 pub fn simulate(
@@ -212,47 +231,39 @@ fn one(
         names.iter().map(|n| methods::create(*n, limits)).collect();
     let mut last = LastSeen::default();
     let mut played = 0;
-    let process = order
-        .first()
-        .map_or(0, |i| trace.tasks[*i as usize].process);
     for (place, i) in order.iter().enumerate() {
         let i = *i as usize;
         let task = &trace.tasks[i];
-        let known = Known {
-            names: &trace.features,
-            values: trace.values_of(i),
-            requested: task.requested,
-            at: task.ended.or(task.started).unwrap_or(0.0),
-        };
-        let outcome = Outcome {
-            peak: task.peak,
-            seconds: task.seconds,
-            complete: task.complete,
-        };
+        let known = known(trace, i);
+        let outcome =
+            Outcome { peak: task.peak, seconds: task.seconds, complete: task.complete };
         // What a killed task would have needed is not known: it is learned from, not scored.
         let scored = task.complete && played >= warm;
         played += usize::from(task.complete);
         for (m, method) in methods.iter_mut().enumerate() {
+            let scored_by = |first: f64, score: Score| Scored {
+                task,
+                method: m,
+                before: place,
+                first,
+                score,
+            };
             let Some(method) = method else {
                 if scored {
-                    sink.scored(process, i, m, &oracle(task));
+                    sink.scored(&scored_by(task.peak, oracle(task)));
                 }
                 continue;
             };
             if scored {
-                let mut score = play(method.as_mut(), &known, task, limits);
-                let first = score.0;
+                let (first, mut score) = play(method.as_mut(), &known, task, limits);
                 if let Some(intervals) = method.intervals() {
                     let holds =
                         |(low, high): (f64, f64)| u64::from((low..=high).contains(&task.peak));
-                    score.1.judged = 1;
-                    score.1.in_p80 = holds(intervals.p80);
-                    score.1.in_p95 = holds(intervals.p95);
+                    score.judged = 1;
+                    score.in_p80 = holds(intervals.p80);
+                    score.in_p95 = holds(intervals.p95);
                 }
-                if names[m] == Name::Foreshadow && place * 4 >= order.len() * 3 {
-                    last.allocation = last.allocation.max(first);
-                }
-                sink.scored(process, i, m, &score.1);
+                sink.scored(&scored_by(first, score));
             }
             method.observe(&known, &outcome);
         }
@@ -263,7 +274,28 @@ fn one(
             (a, b) => a.or(b),
         };
     }
-    sink.done(process, &last);
+    let ours = names.iter().position(|n| *n == Name::Foreshadow);
+    if let Some(Some(method)) = ours.map(|m| methods[m].as_mut()) {
+        let recent = (order.len() / 4).clamp(1, RECENT);
+        for i in order.iter().rev().take(recent) {
+            let known = known(trace, *i as usize);
+            let first = method.first(&known).or(known.requested).unwrap_or(0.0);
+            last.allocation = last.allocation.max(first);
+        }
+    }
+    if let Some(first) = order.first() {
+        sink.done(trace.tasks[*first as usize].process, &last);
+    }
+}
+
+fn known(trace: &Trace, i: usize) -> Known<'_> {
+    let task = &trace.tasks[i];
+    Known {
+        names: &trace.features,
+        values: trace.values_of(i),
+        requested: task.requested,
+        at: task.ended.or(task.started).unwrap_or(0.0),
+    }
 }
 
 fn oracle(task: &Task) -> Score {

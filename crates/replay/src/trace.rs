@@ -32,6 +32,8 @@ pub struct Trace {
     pub tasks: Vec<Task>,
     /// Names of the features, by index.
     pub features: Vec<String>,
+    /// Name of the column with the peak.
+    pub target: String,
     /// For each task as many values as there are features; NaN is missing. Flat, because a trace
     /// may have millions of rows.
     pub values: Vec<f64>,

@@ -9,6 +9,20 @@ pub(super) const FLOOR: f64 = 0.002;
 /// A model's leave-one-out prediction further off than this (in the logarithm: 8 times) is absurd.
 const ABSURD: f64 = 2.0;
 
+/// How many observations the mean over all counts for, where a mean over few is drawn towards it.
+const DRAWN: f64 = 2.0;
+
+/// Scale of the tails around a single observation, in the logarithm: a second run of a program on
+/// another input is then expected within a factor of two in nine of ten cases.
+const ALONE: f64 = 0.3;
+
+/// A feature beyond the range seen by less than this (in the logarithm: twice) is within it.
+const NEAR: f64 = 0.69;
+
+/// Spread added for each unit of the logarithm beyond what was seen, in full where that is as far
+/// as what was seen is wide: a trend seen over a wide range goes further.
+const TREND_ENDS: f64 = 0.05;
+
 /// Near and far alike on a logarithmic axis, defined for zero and negative numbers.
 pub(super) fn symlog(x: f64) -> f64 {
     x.abs().ln_1p().copysign(x)
@@ -90,6 +104,16 @@ pub(super) struct Fit {
     local: Local,
 }
 
+/// What the models say at one place, in the logarithm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub centre: f64,
+    /// What [`Fit::errors`] are to be multiplied with.
+    pub scale: f64,
+    /// Standard deviation to add for being outside of what was seen.
+    pub beyond: f64,
+}
+
 /// Sums of absolute errors along the feature that tells most, to see where models err less.
 #[derive(Clone, Debug)]
 struct Local {
@@ -107,7 +131,6 @@ impl Local {
     fn mean(&self, m: usize, i: usize, inside: bool) -> f64 {
         let sums = &self.sums[m];
         let n = sums.len() - 1;
-        let lambda = knob("LAMBDA", 2.0);
         let (low, high) = if inside {
             (i.saturating_sub(self.half), (i + 1 + self.half).min(n))
         } else {
@@ -124,7 +147,7 @@ impl Local {
             all -= own;
             total -= 1.0;
         }
-        (sum.max(0.0) + lambda * all.max(0.0) / total.max(1.0)) / (count + lambda)
+        (sum.max(0.0) + DRAWN * all.max(0.0) / total.max(1.0)) / (count + DRAWN)
     }
 }
 
@@ -140,10 +163,11 @@ impl Fit {
         if n == 0 {
             return None;
         }
+        let weights: Vec<f64> = memory.iter().map(|s| s.weight).collect();
         let mut data = Data {
             ly: memory.iter().map(|s| s.ly).collect(),
             y: memory.iter().map(|s| s.ly.exp()).collect(),
-            w: memory.iter().map(|s| s.weight).collect(),
+            w: weights.clone(),
         };
         let features: Vec<Vec<Option<f64>>> = (0..memory.slots().len())
             .map(|slot| memory.iter().map(|s| s.x(slot)).collect())
@@ -165,9 +189,6 @@ impl Fit {
         }
         if absurd {
             (models, predicted) = fit_models(&data, &features);
-            for (i, s) in memory.iter().enumerate() {
-                data.w[i] = s.weight;
-            }
         }
         weigh(&mut models, &predicted, &data);
         let slot = leading(&models);
@@ -184,7 +205,7 @@ impl Fit {
             let mut out = Vec::with_capacity(n + 1);
             out.push(0.0);
             for i in &order {
-                sum += error(*i).abs().min(ABSURD);
+                sum += data.w[*i] * error(*i).abs().min(ABSURD);
                 out.push(sum);
             }
             out
@@ -196,7 +217,7 @@ impl Fit {
                 .map(|p| prefix(&|i| data.ly[i] - p[i]))
                 .collect(),
             at,
-            half: (n / knob("HALF", 10.0) as usize).clamp(2, 16),
+            half: (n / 6).clamp(2, 16),
         };
         let mut raw = vec![0.0; n];
         for (place, i) in order.iter().enumerate() {
@@ -216,15 +237,12 @@ impl Fit {
         let mut errors: Vec<(f64, f64)> = Vec::with_capacity(n);
         if n > 1 {
             for (place, i) in order.iter().enumerate() {
-                let scale = if slot.is_some() {
-                    local.mean(models.len(), place, true) + FLOOR
-                } else {
-                    1.0
-                };
-                errors.push((raw[*i] / scale, data.w[*i]));
+                let scale = if slot.is_some() { local.mean(models.len(), place, true) + FLOOR } else { 1.0 };
+                errors.push((raw[*i] / scale, weights[*i]));
             }
         }
-        let spread = (raw.iter().map(|e| e * e).sum::<f64>() / n as f64).sqrt();
+        let square: f64 = (0..n).map(|i| data.w[i] * raw[i] * raw[i]).sum();
+        let spread = (square / data.w.iter().sum::<f64>()).sqrt();
         errors.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let least = data.y.iter().copied().fold(f64::INFINITY, f64::min) * 0.5;
         let (head, tail) = tails(&errors);
@@ -241,20 +259,18 @@ impl Fit {
         })
     }
 
-    /// The centre of the forecast of the logarithm, and the spread of errors at this place.
-    pub fn centre(&self, x: &[Option<f64>]) -> (f64, f64) {
-        let lx = self
-            .local
-            .slot
-            .and_then(|s| x.get(s).copied().flatten())
-            .map(symlog);
+    /// The forecast of the logarithm at this place.
+    pub fn place(&self, x: &[Option<f64>]) -> Place {
+        let lx = self.local.slot.and_then(|s| x.get(s).copied().flatten()).map(symlog);
         let place = lx.map(|lx| self.local.at.partition_point(|a| *a < lx));
         let (mut sum, mut total) = (0.0, 0.0);
+        let mut square = 0.0;
         for (i, m) in self.models.iter().enumerate() {
             if let Some(said) = self.say(m, x) {
                 let w = place.map_or(m.weight, |p| share(self.local.mean(i, p, false)));
                 sum += w * said;
                 total += w;
+                square += w * said * said;
             }
         }
         let scale = match (self.local.slot, place) {
@@ -262,7 +278,27 @@ impl Fit {
             (Some(_), Some(p)) => self.local.mean(self.models.len(), p, false) + FLOOR,
             (Some(_), None) => self.spread + FLOOR,
         };
-        (sum / total, scale)
+        // Outside of what was seen the errors seen say little: how far the models differ says more,
+        // and even where they agree, a trend need not go on.
+        let (outside, range) = self.outside(x);
+        let centre = sum / total;
+        let beyond = if outside > NEAR {
+            (square / total - centre * centre).max(0.0).sqrt() 
+                + TREND_ENDS * outside * (outside / range).min(1.0)
+        } else {
+            0.0
+        };
+        Place { centre, scale, beyond }
+    }
+
+    /// How far the leading feature lies outside of what was seen, and the width of what was seen,
+    /// in the logarithm.
+    fn outside(&self, x: &[Option<f64>]) -> (f64, f64) {
+        let Some(slot) = self.local.slot else { return (0.0, 1.0) };
+        match (self.ranges[slot], x.get(slot).copied().flatten().map(symlog)) {
+            (Some((low, high)), Some(x)) => ((x - high).max(low - x).max(0.0), high - low),
+            _ => (0.0, 1.0),
+        }
     }
 
     /// What a model says of the logarithm; None where its feature is missing.
@@ -312,7 +348,7 @@ fn leading(models: &[Model]) -> Option<usize> {
 
 /// The weight of a model with this mean error.
 fn share(loss: f64) -> f64 {
-    (loss + FLOOR).powf(-knob("POWER", 4.0))
+    (loss + FLOOR).powi(-3)
 }
 
 fn range(x: &[Option<f64>]) -> Option<(f64, f64)> {
@@ -518,32 +554,19 @@ fn weigh(models: &mut [Model], predicted: &[Vec<f64>], data: &Data) {
     }
 }
 
-pub(super) fn knob(name: &str, default: f64) -> f64 {
-    thread_local!(static K: std::cell::RefCell<std::collections::HashMap<String, f64>> = Default::default());
-    K.with(|k| {
-        *k.borrow_mut().entry(name.to_owned()).or_insert_with(|| {
-            std::env::var(name)
-                .ok()
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(default)
-        })
-    })
-}
-
 /// Scales of the exponential tails below and above: mean excess over the next of the extreme
 /// errors (Hill's estimator, in the logarithm), drawn towards what the bulk suggests.
 fn tails(errors: &[(f64, f64)]) -> (f64, f64) {
     let n = errors.len();
     if n == 0 {
-        return (knob("SIGMA0", 0.3), knob("SIGMA0", 0.3));
+        return (ALONE, ALONE);
     }
     let spread = errors.iter().map(|e| e.0.abs().min(ABSURD)).sum::<f64>() / n as f64;
-    let prior = knob("TAILF", 1.0) * spread + FLOOR;
-    let weight = knob("TAILW", 2.0);
+    let prior = 1.5 * spread + FLOOR;
     let k = (n / 10).clamp(1, 8).min(n - 1);
     let excess = |at: &dyn Fn(usize) -> f64| -> f64 {
         let over: f64 = (0..k).map(|i| (at(i) - at(k)).min(ABSURD)).sum();
-        (over + weight * prior) / (k as f64 + weight)
+        (over + DRAWN * prior) / (k as f64 + DRAWN)
     };
     (excess(&|i| -errors[i].0), excess(&|i| errors[n - 1 - i].0))
 }

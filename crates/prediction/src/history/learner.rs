@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::change::Change;
-use super::fit::{FLOOR, Fit, symlog};
+use super::fit::{FLOOR, Fit, Model, Place, symlog};
 use super::memory::{Memory, Seen};
 use super::{Features, Observation, ObservationError};
 use crate::Predictive;
@@ -41,14 +41,14 @@ pub enum Abstention {
     /// Nothing was observed yet.
     #[error("no finished task to learn from")]
     NoHistory,
-    /// A feature lies far outside what was seen, and no model has shown how it matters.
+    /// A feature lies far above what was seen, and no model has shown how it matters.
     #[error(
-        "{feature} is {times:.0} times outside of what {n} finished tasks had, and no trend was found to follow so far"
+        "{feature} is {times:.0} times above what {n} finished tasks had, and no trend over it was found"
     )]
     OutOfRange {
         /// The feature.
         feature: String,
-        /// How far outside, as a factor.
+        /// How far above, as a factor.
         times: f64,
         /// From how many tasks the range is known.
         n: u64,
@@ -330,6 +330,9 @@ impl Learner {
         }
     }
 
+    /// Whether what was seen says anything about this task: a feature may lie above all that was
+    /// seen only where a trend over it was found, or where it is known not to matter, or where
+    /// another feature explains the amount. Below, the forecast errs to the safe side.
     fn in_range(&self, fit: &Fit, x: &[Option<f64>]) -> Result<(), Abstention> {
         let constant = fit
             .models
@@ -337,18 +340,20 @@ impl Learner {
             .filter(|m| m.kind.slot().is_none())
             .map(|m| m.loss)
             .fold(f64::INFINITY, f64::min);
+        let trend = |slot: usize| {
+            let over = |m: &Model| m.kind.slot() == Some(slot) && m.loss < 0.5 * constant;
+            fit.n >= 5 && fit.models.iter().any(over)
+        };
+        if (0..fit.ranges.len()).any(|s| trend(s) && x.get(s).is_some_and(Option::is_some)) {
+            return Ok(());
+        }
         for (slot, range) in fit.ranges.iter().enumerate() {
             let (Some((low, high)), Some(Some(x))) = (range, x.get(slot)) else {
                 continue;
             };
-            let x = symlog(*x);
-            let outside = (x - high).max(low - x);
-            let trend = fit
-                .models
-                .iter()
-                .any(|m| m.kind.slot() == Some(slot) && m.loss < 0.5 * constant);
-            let flat = constant < 0.05 && high - low > 1.0;
-            if outside > f64::ln(8.0).max(high - low) && !(fit.n >= 5 && (trend || flat)) {
+            let outside = symlog(*x) - high;
+            let flat = fit.n >= 5 && constant < 0.05 && high - low > 1.0;
+            if outside > f64::ln(8.0).max(high - low) && !flat {
                 return Err(Abstention::OutOfRange {
                     feature: self.memory.slots()[slot].clone(),
                     times: outside.exp(),
@@ -362,7 +367,7 @@ impl Learner {
 
 /// The raw predictive distribution, increasing values with weights that sum to 1.
 fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
-    let (centre, scale) = fit.centre(x);
+    let Place { centre, scale, beyond } = fit.place(x);
     // Each error weighs alike, one more is for the unseen: of that, what is above the largest;
     // and the smallest error's share is spread below it.
     const STEPS: [f64; 6] = [0.3, 0.6, 0.8, 0.9, 0.97, 1.0];
@@ -389,6 +394,16 @@ fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
         let before = if i == 0 { 0.0 } else { STEPS[i - 1] };
         let depth = -(1.0 - STEPS[i].min(0.99)).ln();
         out.push((last.0 + fit.tail * depth, (STEPS[i] - before) / mass));
+    }
+    if beyond > 0.0 {
+        // A coarse normal distribution around each.
+        const NORMAL: [(f64, f64); 5] = [(-2.0, 0.06), (-1.0, 0.24), (0.0, 0.4), (1.0, 0.24), (2.0, 0.06)];
+        let step = beyond / scale;
+        out = out
+            .iter()
+            .flat_map(|(e, w)| NORMAL.map(|(z, share)| (e + z * step, w * share)))
+            .collect();
+        out.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     }
     let total: f64 = out.iter().map(|a| a.1).sum();
     for a in &mut out {

@@ -29,3 +29,6 @@ mod memory;
 pub use blend::blend;
 pub use features::{Features, Observation, ObservationError};
 pub use learner::{Abstention, Config, Learner, Prediction};
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,8 @@ pub struct Columns {
     pub features: Vec<String>,
     /// Column with the peak memory; the usual one of the format where None.
     pub target: Option<String>,
+    /// Where both exist and no target is named: `rss` (as the Sizey paper) rather than `peak_rss`.
+    pub prefer_rss: bool,
 }
 
 /// Why a trace as a whole can't be used. Single broken rows are no error: they are counted.

@@ -75,6 +75,7 @@ pub(super) fn read<R: BufRead>(
     };
     let mut trace = Trace {
         features: at.features.iter().map(|i| header[*i].clone()).collect(),
+        target: header[at.peak].clone(),
         ..Trace::default()
     };
     let mut job: Option<Job> = None;

@@ -19,7 +19,7 @@ pub(super) fn read<R: BufRead>(
     lines: &mut Lines<R>,
     columns: &Columns,
 ) -> Result<Trace, TraceError> {
-    let mut trace = Trace::default();
+    let mut trace = Trace { target: "used_memory".to_owned(), ..Trace::default() };
     let known = || FEATURES.map(|f| f.0).join(", ");
     let wanted: Vec<&str> = if columns.features.is_empty() {
         vec!["requested_processors", "requested_time"]

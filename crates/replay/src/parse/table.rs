@@ -59,11 +59,8 @@ pub(super) fn read<R: BufRead>(
 fn places(header: &[String], columns: &Columns, trace: &mut Trace) -> Result<Places, TraceError> {
     let peak = match &columns.target {
         Some(t) => need(header, &[t], "the peak memory (--target)")?,
-        None => need(
-            header,
-            &["peak_rss", "rss", "peak_memory", "max_rss"],
-            "the peak memory",
-        )?,
+        None if columns.prefer_rss => need(header, &["rss", "peak_rss"], "the peak memory")?,
+        None => need(header, &["peak_rss", "rss", "peak_memory", "max_rss"], "the peak memory")?,
     };
     let mut features = Vec::new();
     if columns.features.is_empty() {
@@ -75,6 +72,7 @@ fn places(header: &[String], columns: &Columns, trace: &mut Trace) -> Result<Pla
             features.push(need(header, &[name], "the feature (--feature)")?);
         }
     }
+    trace.target.clone_from(&header[peak]);
     trace.features = features.iter().map(|i| header[*i].clone()).collect();
     let realtime = find(header, &["realtime", "duration"]);
     let (start, complete) = (find(header, &["start"]), find(header, &["complete", "end"]));
