@@ -5,8 +5,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use foreshadow_environment::{BackendKind, Host};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// No command of these tests takes longer than a few seconds on an idle machine.
@@ -40,22 +44,29 @@ pub fn run<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> Output {
     )
 }
 
-/// Waits for a child whose output is small enough for its pipes.
-pub fn finish(mut child: Child) -> Output {
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            let output = child.wait_with_output().unwrap();
-            panic!(
-                "did not end in {PATIENCE:?}:\n{}\n{}",
-                stdout(&output),
-                stderr(&output)
-            );
-        }
-        std::thread::sleep(Duration::from_millis(5));
+/// Waits for a child and takes its output; fails the test where it does not come to an end.
+pub fn finish(child: Child) -> Output {
+    let pid = Pid::from_child(&child);
+    let (done, outputs) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let output = child.wait_with_output();
+        // Nobody listens any more where it took too long.
+        let _ = done.send(());
+        output
+    });
+    let in_time = outputs.recv_timeout(PATIENCE).is_ok();
+    if !in_time {
+        // Not waited for yet: the number is still its own.
+        let _ = kill_process(pid, Signal::KILL);
     }
-    child.wait_with_output().unwrap()
+    let output = reader.join().unwrap().unwrap();
+    assert!(
+        in_time,
+        "did not end in {PATIENCE:?}:\n{}\n{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    output
 }
 
 pub fn stdout(output: &Output) -> String {
@@ -75,32 +86,9 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// Whether runs get control groups here: what `doctor` says of them is for people, so a limit is
-/// tried.
-pub fn has_memory_limits(home: &Path) -> bool {
-    let result = home.join("probe.json");
-    let output = run(
-        home,
-        &[
-            "run",
-            "--quiet",
-            "--no-predict",
-            "--strict",
-            "--memory",
-            "64M",
-            "--result",
-            result.to_str().unwrap(),
-            "--",
-            "sh",
-            "-c",
-            "head -c 300000000 /dev/zero | tail",
-        ],
-    );
-    let _ = output;
-    fs::read(&result)
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Value>(&text).ok())
-        .is_some_and(|outcome| outcome["cause_of_death"] == "oom_cgroup")
+/// Whether runs get memory limits here.
+pub fn has_memory_limits() -> bool {
+    Host::detect().backend() != BackendKind::None
 }
 
 /// Waits until `done`.
@@ -108,7 +96,7 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
