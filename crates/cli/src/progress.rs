@@ -80,10 +80,12 @@ impl Reporter {
     }
 
     fn note(&mut self, note: &str) {
-        if self.said.iter().any(|s| s == note) {
+        // What follows the colon is the cause: one is told once, whatever else it prevents.
+        let cause = note.split_once(": ").map_or(note, |(_, cause)| cause);
+        if self.said.iter().any(|s| s == cause) {
             return;
         }
-        self.said.push(note.to_owned());
+        self.said.push(cause.to_owned());
         // Cleared, and begun again by the next step.
         self.line = None;
         say(note);

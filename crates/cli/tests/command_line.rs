@@ -1,37 +1,11 @@
 //! The program from outside: what it prints, where, and with which exit code.
 
-use std::ffi::OsStr;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod common;
 
+use std::process::Stdio;
+
+use common::{foreshadow, run, stderr, stdout};
 use serde_json::Value;
-
-/// The program with a state directory of its own and nobody's configuration.
-fn foreshadow(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_foreshadow"));
-    command
-        .env_remove("XDG_CONFIG_HOME")
-        .env_remove("XDG_STATE_HOME")
-        .env_remove("NO_COLOR")
-        .env_remove("COLUMNS")
-        .env("HOME", home)
-        .env("FORESHADOW_STATE_DIR", home.join("state"))
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::null());
-    command
-}
-
-fn run<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> Output {
-    foreshadow(home).args(arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 #[test]
 fn help_shows_examples_of_every_verb() {

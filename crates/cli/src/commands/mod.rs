@@ -37,19 +37,6 @@ fn request(
     shadow: ShadowArguments,
     config: &Config,
 ) -> Result<TaskRequest, Failure> {
-    for vary in &shadow.vary {
-        let placeholder = format!("{{{}}}", vary.name);
-        if !argv
-            .iter()
-            .any(|a| a.to_string_lossy().contains(&placeholder))
-        {
-            return Err(Failure::Usage(format!(
-                "--vary {name}=... names a number, but no argument of the command holds \
-                 {placeholder}: write {placeholder} where the number belongs",
-                name = vary.name
-            )));
-        }
-    }
     let mut budget = Budget::default();
     for part in config.budget.iter().chain(&shadow.budget) {
         part.apply(&mut budget);
