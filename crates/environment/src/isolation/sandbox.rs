@@ -178,6 +178,15 @@ impl Sandbox {
         self.scratch.place_dir(&self.plan, path)
     }
 
+    /// A directory made by [`Sandbox::place_dir`], open, so that it can be filled as a whole
+    /// (through `/proc/self/fd`).
+    ///
+    /// # Errors
+    /// As [`Sandbox::place`].
+    pub fn open_dir(&self, path: &Path) -> Result<OwnedFd, IsolationError> {
+        self.scratch.open_placed(&self.plan, path)
+    }
+
     /// Makes the host's file or directory at `path` missing inside the shadow.
     ///
     /// # Errors

@@ -153,6 +153,17 @@ impl Scratch {
         Ok(())
     }
 
+    /// A directory that [`Scratch::place_dir`] made, open.
+    pub fn open_placed(&self, plan: &Plan, path: &Path) -> Result<OwnedFd, IsolationError> {
+        let host = resolve(path)?;
+        let replaced = self.placed().replaced.clone();
+        let (layer, rest) = plan
+            .locate(&host, &replaced)
+            .ok_or_else(|| unplaceable(path, "the shadow has a /proc, /sys and /dev of its own"))?;
+        let at = layer.store.path().join(rest);
+        open_dir(self.dir.as_fd(), at.as_os_str()).map_err(|e| place_error(path, e))
+    }
+
     /// Makes `path` missing.
     pub fn hide(&self, plan: &Plan, path: &Path) -> Result<(), IsolationError> {
         let spot = self.spot(plan, path)?;

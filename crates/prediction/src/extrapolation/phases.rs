@@ -83,6 +83,7 @@ mod tests {
             cpu: 1.5,
             wall: 1.5,
             memory: 1e6,
+            complete: true,
             curve,
         }
     }
