@@ -41,7 +41,7 @@ const OVERHEAD: Bytes = Bytes::mib(4);
 const PATIENCE: f64 = 1.5;
 
 pub(crate) fn forecast(evidence: &Evidence<'_>) -> Forecast {
-    let rungs: Vec<Rung> = evidence.rungs.iter().filter_map(rung).collect();
+    let rungs = rungs(evidence.rungs);
     let mut explain = Vec::new();
     let mut tell = |found: Option<&Extrapolated>| {
         for line in found.iter().flat_map(|f| &f.explain) {
@@ -125,6 +125,11 @@ fn memory_to_ask_for(memory: &Predictive, machine: Bytes) -> Bytes {
     };
     let least = recommend(memory, &model).allocation;
     (least + OVERHEAD).round_up(STEP).min(machine)
+}
+
+/// What the extrapolation works with: the shadows of which it is known what part they did.
+pub(crate) fn rungs(of: &[shadow::Rung]) -> Vec<Rung> {
+    of.iter().filter_map(rung).collect()
 }
 
 /// A shadow's recording in the form of the extrapolation; `None` where it isn't known what part of

@@ -87,7 +87,7 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     if largest.fraction >= 1.0 {
         return None;
     }
-    let line = Line::through(rungs, largest);
+    let line = Growth::through(rungs, largest);
     let whole = line.at(1.0);
     let cpu_used: f64 = rungs.iter().map(|r| r.cpu).sum();
     let allowed = (budget.cpu_share * whole).max(budget.cpu_floor.as_secs_f64());
@@ -105,8 +105,13 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     } else {
         0.0
     };
-    let step = if complete < 2 && largest.cpu < 0.5 * budget.cpu_floor.as_secs_f64() {
-        CAREFUL_STEP
+    let step = if complete < 2 {
+        // Where most of a first rung is start-up, little is learned from a step of that kind.
+        if line.startup > 0.7 * largest.cpu {
+            MOST_STEP
+        } else {
+            CAREFUL_STEP
+        }
     } else {
         MOST_STEP
     };
@@ -115,6 +120,11 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
         .min(by_wall)
         .min(largest.fraction * step)
         .min(1.0);
+    // A first rung that costs much already, and not by its start-up: growth is told by a smaller one.
+    if complete == 1 && rungs.len() < 3 && (largest.cpu - line.startup) > 0.4 * allowed.max(left) {
+        let smaller = largest.fraction / CAREFUL_STEP;
+        return (smaller * 2.0 >= least).then_some(smaller);
+    }
     // Nearly the whole might as well be the whole.
     let next = if next > 0.7 && line.at(1.0) <= left.max(0.0) {
         1.0
@@ -138,43 +148,70 @@ fn first_fraction(least: f64, rungs: &[RungCost]) -> Option<f64> {
     (rungs.len() < 3 && next * 16.0 >= least).then_some(next)
 }
 
-/// CPU time as start-up plus a rate by fraction: good enough to plan with.
-struct Line {
+/// CPU time as start-up plus a power of the fraction: good enough to plan with.
+struct Growth {
     startup: f64,
     rate: f64,
+    exponent: f64,
 }
 
-impl Line {
-    fn through(rungs: &[RungCost], largest: &RungCost) -> Line {
+/// CPU times below this are too short to tell growth from.
+const TELLING: f64 = 0.02;
+/// Steeper growth than this isn't planned for: noise would look like it.
+const STEEPEST: f64 = 3.0;
+
+impl Growth {
+    fn through(rungs: &[RungCost], largest: &RungCost) -> Growth {
         let below = rungs
             .iter()
             .filter(|r| r.complete && r.fraction < largest.fraction)
             .max_by(|a, b| a.fraction.total_cmp(&b.fraction));
         let startup = match (below, largest.startup) {
-            (Some(below), _) => {
+            (_, Some(startup)) => startup.clamp(0.0, largest.cpu),
+            (Some(below), None) => {
                 let rate = (largest.cpu - below.cpu) / (largest.fraction - below.fraction);
                 (largest.cpu - rate.max(0.0) * largest.fraction).clamp(0.0, largest.cpu)
             }
-            (None, Some(startup)) => startup.clamp(0.0, largest.cpu),
             // Unknown: half, so that neither a pure start-up nor a pure rate is far off.
             (None, None) => largest.cpu / 2.0,
         };
-        let rate = (largest.cpu - startup) / largest.fraction;
-        Line {
+        let work = largest.cpu - startup;
+        let exponent = match below {
+            Some(below) if work > TELLING && below.cpu > startup => {
+                let growth = work / (below.cpu - startup).max(0.1 * TELLING);
+                growth.ln() / (largest.fraction / below.fraction).ln()
+            }
+            _ => 1.0,
+        };
+        let exponent = exponent.clamp(1.0, STEEPEST);
+        // A rate of nothing would plan rungs without end.
+        let work = work.max(1e-3 * largest.fraction);
+        Growth {
             startup,
-            // A rate of nothing would plan rungs without end.
-            rate: rate.max(1e-3),
+            rate: work / largest.fraction.powf(exponent),
+            exponent,
         }
     }
 
     fn at(&self, fraction: f64) -> f64 {
-        self.startup + self.rate * fraction
+        self.startup + self.rate * fraction.powf(self.exponent)
     }
 
     /// The fraction that costs so much; 0 where start-up alone costs more.
     fn reaching(&self, cost: f64) -> f64 {
-        ((cost - self.startup) / self.rate).max(0.0)
+        let work = ((cost - self.startup) / self.rate).max(0.0);
+        work.powf(1.0 / self.exponent)
     }
+}
+
+/// What a rung of this fraction is expected to cost, in CPU seconds; `None` before any rung has
+/// come to its end.
+pub fn expected_cpu(rungs: &[RungCost], fraction: f64) -> Option<f64> {
+    let largest = rungs
+        .iter()
+        .filter(|r| r.complete)
+        .max_by(|a, b| a.fraction.total_cmp(&b.fraction))?;
+    Some(Growth::through(rungs, largest).at(fraction))
 }
 
 #[cfg(test)]
@@ -222,8 +259,8 @@ mod tests {
     #[test]
     fn quadratic_work_is_approached_with_care() {
         let rungs = climb(50e6, |f| 0.01 + 3000.0 * f * f, 0.01);
-        assert!(rungs.len() >= 3, "{rungs:?}");
-        assert!(rungs.iter().all(|r| r.cpu < 60.0), "{rungs:?}");
+        assert!(rungs.len() >= 2, "{rungs:?}");
+        assert!(spent(&rungs) <= 0.1 * 3000.0, "{rungs:?}");
     }
 
     #[test]
@@ -264,9 +301,6 @@ mod tests {
             proptest::prop_assert!(rungs.len() <= MOST_RUNGS);
             for r in &rungs {
                 proptest::prop_assert!(r.fraction > 0.0 && r.fraction <= 1.0);
-            }
-            for pair in rungs.windows(2) {
-                proptest::prop_assert!(pair[1].fraction > pair[0].fraction);
             }
         }
     }

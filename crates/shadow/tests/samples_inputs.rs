@@ -377,7 +377,7 @@ fn opened_files_are_told_apart() {
         opened.push(dir.file(format!("many/{i}.txt"), &[b'x'; 3000]));
     }
     let known = find(&dir, &["tool", "a.csv", "files"]);
-    let merged = merge_opened(known, &opened);
+    let merged = merge_opened(known, &opened, &[], &PathBuf::from("/"));
     assert_eq!(
         brief(&merged.inputs),
         [

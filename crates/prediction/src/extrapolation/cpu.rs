@@ -1,48 +1,28 @@
 use super::calibration::Prior;
-use super::growth::{Observation, posterior};
+use super::growth::{Observation, Shape, posterior};
 use super::mixture::{Component, mixture};
-use super::{Extrapolated, Phases, Rung, usable};
+use super::{Extrapolated, Rung, usable};
 
-/// Growth of CPU time while input is read.
-const READING: [(f64, f64); 6] = [
-    (0.9, 0.05),
-    (1.0, 0.5),
-    (1.05, 0.2),
-    (1.1, 0.15),
-    (1.2, 0.07),
-    (1.5, 0.03),
-];
-/// Growth of CPU time after the input is read.
-const AFTER: [(f64, f64); 8] = [
-    (0.0, 0.1),
-    (0.5, 0.05),
-    (0.8, 0.05),
-    (1.0, 0.35),
-    (1.1, 0.2),
-    (1.2, 0.1),
-    (1.5, 0.05),
-    (2.0, 0.1),
-];
 /// Growth of CPU time of a run as a whole: near 1, rather above than below.
-const WHOLE: [(f64, f64); 18] = [
-    (0.5, 0.005),
-    (0.7, 0.01),
-    (0.8, 0.02),
-    (0.9, 0.05),
-    (0.95, 0.10),
-    (0.98, 0.2),
-    (1.0, 0.3),
-    (1.02, 0.3),
-    (1.05, 0.2),
-    (1.08, 0.12),
-    (1.12, 0.08),
-    (1.16, 0.05),
-    (1.2, 0.03),
-    (1.25, 0.02),
-    (1.3, 0.015),
-    (1.5, 0.01),
-    (1.75, 0.01),
-    (2.0, 0.02),
+const WHOLE: [(Shape, f64); 18] = [
+    (Shape::Power(0.5), 0.005),
+    (Shape::Power(0.7), 0.01),
+    (Shape::Power(0.8), 0.02),
+    (Shape::Power(0.9), 0.05),
+    (Shape::Power(0.95), 0.10),
+    (Shape::Power(0.98), 0.2),
+    (Shape::Power(1.0), 0.3),
+    (Shape::Power(1.02), 0.3),
+    (Shape::Power(1.05), 0.2),
+    (Shape::Power(1.08), 0.12),
+    (Shape::Power(1.12), 0.08),
+    (Shape::Power(1.16), 0.05),
+    (Shape::Power(1.2), 0.03),
+    (Shape::Power(1.25), 0.02),
+    (Shape::Power(1.3), 0.015),
+    (Shape::Power(1.5), 0.01),
+    (Shape::Power(1.75), 0.01),
+    (Shape::Power(2.0), 0.02),
 ];
 
 const PRIOR: Prior = Prior {
@@ -60,59 +40,31 @@ fn noise(cpu: f64) -> f64 {
 pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
     let largest = rungs.last()?;
-    let phases: Vec<Option<Phases>> = rungs.iter().map(Phases::of).collect();
     let observe = |value: f64, rung: &Rung| Observation {
         size: rung.size,
         value,
         noise: noise(value),
     };
-    let split: Vec<(&Rung, Phases)> = rungs
-        .iter()
-        .zip(&phases)
-        .filter_map(|(r, p)| p.map(|p| (r, p)))
-        .collect();
     let mut components = Vec::new();
     let factor = whole / largest.size;
     let (bias, sigma) = PRIOR.at(factor);
-    let mut explain = Vec::new();
-    let has_phases = split.last().is_some_and(|(r, _)| r.size == largest.size);
-    if has_phases && std::env::var_os("PH").is_some() {
-        let startup = split
-            .iter()
-            .map(|(_, p)| p.startup)
-            .fold(f64::MAX, f64::min);
-        // Rungs whose reading could not be followed still count, with a reading phase estimated
-        // from their total less the start-up: they are the small ones.
-        let reading: Vec<_> = split.iter().map(|(r, p)| observe(p.reading, r)).collect();
-        let after: Vec<_> = split.iter().map(|(r, p)| observe(p.after, r)).collect();
-        for (wr, lr) in posterior(&reading, &READING) {
-            for (wa, la) in posterior(&after, &AFTER) {
-                components.push(Component {
-                    weight: wr * wa,
-                    median: (startup + bias * (lr.at(whole) + la.at(whole))).max(1e-4),
-                    sigma,
-                });
-            }
-        }
-        explain.push("phases".to_owned());
-    } else {
-        let mut totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
-        // What is used before anything is read is start-up, whatever the size.
-        let startup = rungs.iter().filter_map(startup).reduce(f64::min);
-        if let Some(startup) = startup {
-            totals.push(Observation {
-                size: largest.size * 1e-9,
-                value: startup,
-                noise: (0.15 * startup).hypot(0.003),
-            });
-        }
-        for (w, law) in posterior(&totals, &WHOLE) {
-            components.push(Component {
-                weight: w,
-                median: (law.base + bias * (law.at(whole) - law.base)).max(1e-4),
-                sigma,
-            });
-        }
+    let explain = Vec::new();
+    let mut totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
+    // What is used before anything is read is start-up, whatever the size.
+    let startup = rungs.iter().filter_map(startup).reduce(f64::min);
+    if let Some(startup) = startup {
+        totals.push(Observation {
+            size: largest.size * 1e-9,
+            value: startup,
+            noise: (0.15 * startup).hypot(0.003),
+        });
+    }
+    for (w, law) in posterior(&totals, &WHOLE) {
+        components.push(Component {
+            weight: w,
+            median: (law.base + bias * (law.at(whole) - law.base)).max(1e-4),
+            sigma,
+        });
     }
     Some(Extrapolated {
         predictive: mixture(&components)?,

@@ -1,9 +1,11 @@
-//! Growth laws `base + slope × size^exponent` and how well small runs support each.
+//! Growth laws `base + slope × shape(size)` and how well small runs support each.
 //!
-//! For each exponent of a grid the two coefficients are fitted by weighted least squares, neither
-//! below 0 (the two-variable case of Lawson & Hanson, "Solving Least Squares Problems", 1974).
-//! The laws are then weighted by prior × likelihood, so that what the runs cannot tell apart
-//! stays open in the prediction and widens its interval.
+//! For each shape the two coefficients are fitted by weighted least squares, neither below 0 (the
+//! two-variable case of Lawson & Hanson, "Solving Least Squares Problems", 1974). The laws are
+//! then weighted by prior × likelihood × Occam factor (MacKay, "Bayesian Interpolation", Neural
+//! Computation 1992: the share of its prior range that the data leave to a free slope), so that
+//! growth is believed only where it stands out from the noise, and what the runs cannot tell
+//! apart stays open in the prediction and widens its interval.
 
 /// One measured amount at one size.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,31 +18,55 @@ pub(super) struct Observation {
     pub noise: f64,
 }
 
-/// A law fitted at a given exponent.
+/// How an amount grows with size, up to a factor and a constant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// Not at all.
+    Constant,
+    /// `n^exponent`.
+    Power(f64),
+    /// `ln(1 + n/k)`: ever slower, without end. `k` in sizes of the largest run.
+    Logarithm(f64),
+    /// `1 - exp(-n/k)`: towards an end, as the number of distinct ones of equally likely kinds.
+    Saturating(f64),
+}
+
+impl Shape {
+    /// The shape at a size in units of the largest run's.
+    fn at(self, relative: f64) -> f64 {
+        match self {
+            Shape::Constant => 0.0,
+            Shape::Power(exponent) => relative.powf(exponent),
+            Shape::Logarithm(k) => (relative / k).ln_1p(),
+            Shape::Saturating(k) => -(-relative / k).exp_m1(),
+        }
+    }
+}
+
+/// A law of a given shape, fitted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Law {
-    pub exponent: f64,
+    pub shape: Shape,
     pub base: f64,
-    pub slope: f64,
+    slope: f64,
+    /// The size that is 1 for the shape.
+    unit: f64,
     /// Half the weighted sum of squared residuals.
-    pub misfit: f64,
+    misfit: f64,
+    /// The part of its prior range that the data leave to the slope, at most 1.
+    occam: f64,
 }
 
 impl Law {
     /// The amount at a size.
     pub fn at(&self, size: f64) -> f64 {
-        if self.exponent == 0.0 {
-            self.base
-        } else {
-            self.base + self.slope * size.powf(self.exponent)
-        }
+        self.base + self.slope * self.shape.at(size / self.unit)
     }
 
-    /// The best law with this exponent. `points` must not be empty.
-    pub fn fit(points: &[Observation], exponent: f64) -> Law {
-        let scale = points.iter().map(|p| p.size).fold(0.0, f64::max);
-        // Sizes relative to the largest keep the sums of powers of alike magnitude.
-        let x = |p: &Observation| (p.size / scale).powf(exponent);
+    /// The best law of this shape. `points` must not be empty.
+    pub fn fit(points: &[Observation], shape: Shape) -> Law {
+        let unit = points.iter().map(|p| p.size).fold(0.0, f64::max);
+        let x = |p: &Observation| shape.at(p.size / unit);
         let w = |p: &Observation| 1.0 / (p.noise * p.noise);
         let sum = |f: &dyn Fn(&Observation) -> f64| points.iter().map(|p| w(p) * f(p)).sum::<f64>();
         let (s, sx, sxx) = (sum(&|_| 1.0), sum(&x), sum(&|p| x(p) * x(p)));
@@ -48,7 +74,8 @@ impl Law {
         let constant = (sy / s, 0.0);
         let through_zero = (0.0, if sxx > 0.0 { sxy / sxx } else { 0.0 });
         let determinant = s * sxx - sx * sx;
-        let free = if exponent > 0.0 && determinant > 1e-12 * s * sxx {
+        let grows = shape != Shape::Constant && determinant > 1e-12 * s * sxx;
+        let free = if grows {
             let slope = (s * sxy - sx * sy) / determinant;
             ((sy - slope * sx) / s, slope)
         } else {
@@ -58,30 +85,39 @@ impl Law {
             |(base, slope): (f64, f64)| 0.5 * sum(&|p| (p.value - base - slope * x(p)).powi(2));
         let (base, slope) = if free.0 >= 0.0 && free.1 >= 0.0 {
             free
-        } else if exponent == 0.0 || misfit(constant) <= misfit(through_zero) {
+        } else if shape == Shape::Constant || misfit(constant) <= misfit(through_zero) {
             constant
         } else {
             through_zero
         };
+        let largest = points.iter().map(|p| p.value).fold(0.0, f64::max);
+        let occam = if grows {
+            let spread = (s / determinant).sqrt() * shape.at(1.0);
+            spread / (spread + largest)
+        } else {
+            1.0
+        };
         Law {
-            exponent,
+            shape,
             base: base.max(0.0),
-            slope: slope.max(0.0) / scale.powf(exponent),
+            slope: slope.max(0.0),
+            unit,
             misfit: misfit((base, slope)),
+            occam,
         }
     }
 }
 
 /// The laws of a grid with their posterior weights, which sum to 1.
 ///
-/// `prior` gives pairs of exponent and weight. `points` must not be empty.
-pub(super) fn posterior(points: &[Observation], prior: &[(f64, f64)]) -> Vec<(f64, Law)> {
+/// `prior` gives pairs of shape and weight. `points` must not be empty.
+pub(super) fn posterior(points: &[Observation], prior: &[(Shape, f64)]) -> Vec<(f64, Law)> {
     let laws: Vec<(f64, Law)> = prior
         .iter()
         .filter(|(_, weight)| *weight > 0.0)
-        .map(|&(exponent, weight)| {
-            let law = Law::fit(points, exponent);
-            (weight.ln() - law.misfit, law)
+        .map(|&(shape, weight)| {
+            let law = Law::fit(points, shape);
+            ((weight * law.occam.max(1e-300)).ln() - law.misfit, law)
         })
         .collect();
     let best = laws
@@ -99,13 +135,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const GRID: [(f64, f64); 6] = [
-        (0.0, 0.2),
-        (0.5, 0.1),
-        (1.0, 0.4),
-        (1.2, 0.1),
-        (1.5, 0.1),
-        (2.0, 0.1),
+    const GRID: [(Shape, f64); 7] = [
+        (Shape::Constant, 0.3),
+        (Shape::Power(0.5), 0.1),
+        (Shape::Power(1.0), 0.4),
+        (Shape::Power(1.5), 0.1),
+        (Shape::Power(2.0), 0.1),
+        (Shape::Logarithm(1.0), 0.1),
+        (Shape::Saturating(0.3), 0.1),
     ];
 
     fn measured(f: impl Fn(f64) -> f64) -> Vec<Observation> {
@@ -134,18 +171,37 @@ mod tests {
         assert!(near(predicted(&measured(linear), 1e9), linear(1e9)));
         let quadratic = |n: f64| 0.5 + (n / 1e6).powi(2);
         assert!(near(predicted(&measured(quadratic), 1e9), quadratic(1e9)));
+        let full = |n: f64| 5.0 - 4.0 * (-n / 4e6).exp();
+        assert!(near(predicted(&measured(full), 1e9), 5.0));
+    }
+
+    #[test]
+    fn growth_within_the_noise_is_not_believed() {
+        let points: Vec<_> = [(1e6, 10.0), (4e6, 10.1), (16e6, 10.15)]
+            .map(|(size, value)| Observation {
+                size,
+                value,
+                noise: 0.15,
+            })
+            .to_vec();
+        let constant: f64 = posterior(&points, &GRID)
+            .iter()
+            .filter(|(_, law)| law.shape == Shape::Constant)
+            .map(|(weight, _)| weight)
+            .sum();
+        assert!(constant > 0.8, "{constant}");
     }
 
     #[test]
     fn a_law_tells_its_coefficients() {
-        let law = Law::fit(&measured(|n| 2.0 + 3e-6 * n), 1.0);
+        let law = Law::fit(&measured(|n| 2.0 + 3e-6 * n), Shape::Power(1.0));
         assert!((law.at(1e9) - 3002.0).abs() < 0.5, "{law:?}");
         assert!((law.base - 2.0).abs() < 1e-6);
     }
 
     #[test]
     fn falling_amounts_become_constants() {
-        let law = Law::fit(&measured(|n| 5.0 - n / 1e7), 1.0);
+        let law = Law::fit(&measured(|n| 5.0 - n / 1e7), Shape::Power(1.0));
         assert_eq!(law.slope, 0.0);
     }
 

@@ -20,6 +20,8 @@ mod memory;
 mod mixture;
 mod phases;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Predictive;
 
 pub use cores::busiest_cores;
@@ -28,7 +30,7 @@ pub use memory::{amount, memory};
 pub use phases::Phases;
 
 /// One run on a part of the task.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
     /// Size of the part: bytes of content, or a varied number. Above 0.
     pub size: f64,
@@ -45,7 +47,7 @@ pub struct Rung {
 }
 
 /// One look inside a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Seconds since the start.
     pub at: f64,

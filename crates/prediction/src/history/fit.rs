@@ -237,7 +237,11 @@ impl Fit {
         let mut errors: Vec<(f64, f64)> = Vec::with_capacity(n);
         if n > 1 {
             for (place, i) in order.iter().enumerate() {
-                let scale = if slot.is_some() { local.mean(models.len(), place, true) + FLOOR } else { 1.0 };
+                let scale = if slot.is_some() {
+                    local.mean(models.len(), place, true) + FLOOR
+                } else {
+                    1.0
+                };
                 errors.push((raw[*i] / scale, weights[*i]));
             }
         }
@@ -261,7 +265,11 @@ impl Fit {
 
     /// The forecast of the logarithm at this place.
     pub fn place(&self, x: &[Option<f64>]) -> Place {
-        let lx = self.local.slot.and_then(|s| x.get(s).copied().flatten()).map(symlog);
+        let lx = self
+            .local
+            .slot
+            .and_then(|s| x.get(s).copied().flatten())
+            .map(symlog);
         let place = lx.map(|lx| self.local.at.partition_point(|a| *a < lx));
         let (mut sum, mut total) = (0.0, 0.0);
         let mut square = 0.0;
@@ -283,19 +291,28 @@ impl Fit {
         let (outside, range) = self.outside(x);
         let centre = sum / total;
         let beyond = if outside > NEAR {
-            (square / total - centre * centre).max(0.0).sqrt() 
+            (square / total - centre * centre).max(0.0).sqrt()
                 + TREND_ENDS * outside * (outside / range).min(1.0)
         } else {
             0.0
         };
-        Place { centre, scale, beyond }
+        Place {
+            centre,
+            scale,
+            beyond,
+        }
     }
 
     /// How far the leading feature lies outside of what was seen, and the width of what was seen,
     /// in the logarithm.
     fn outside(&self, x: &[Option<f64>]) -> (f64, f64) {
-        let Some(slot) = self.local.slot else { return (0.0, 1.0) };
-        match (self.ranges[slot], x.get(slot).copied().flatten().map(symlog)) {
+        let Some(slot) = self.local.slot else {
+            return (0.0, 1.0);
+        };
+        match (
+            self.ranges[slot],
+            x.get(slot).copied().flatten().map(symlog),
+        ) {
             (Some((low, high)), Some(x)) => ((x - high).max(low - x).max(0.0), high - low),
             _ => (0.0, 1.0),
         }

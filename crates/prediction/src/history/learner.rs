@@ -367,7 +367,11 @@ impl Learner {
 
 /// The raw predictive distribution, increasing values with weights that sum to 1.
 fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
-    let Place { centre, scale, beyond } = fit.place(x);
+    let Place {
+        centre,
+        scale,
+        beyond,
+    } = fit.place(x);
     // Each error weighs alike, one more is for the unseen: of that, what is above the largest;
     // and the smallest error's share is spread below it.
     const STEPS: [f64; 6] = [0.3, 0.6, 0.8, 0.9, 0.97, 1.0];
@@ -397,7 +401,13 @@ fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
     }
     if beyond > 0.0 {
         // A coarse normal distribution around each.
-        const NORMAL: [(f64, f64); 5] = [(-2.0, 0.06), (-1.0, 0.24), (0.0, 0.4), (1.0, 0.24), (2.0, 0.06)];
+        const NORMAL: [(f64, f64); 5] = [
+            (-2.0, 0.06),
+            (-1.0, 0.24),
+            (0.0, 0.4),
+            (1.0, 0.24),
+            (2.0, 0.06),
+        ];
         let step = beyond / scale;
         out = out
             .iter()
