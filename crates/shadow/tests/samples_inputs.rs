@@ -383,8 +383,8 @@ fn opened_files_are_told_apart() {
         [
             data("a.csv"),
             data("files"),
-            data("opened.csv"),
-            data("many")
+            data("many"),
+            data("opened.csv")
         ]
     );
     assert!(
