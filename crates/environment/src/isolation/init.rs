@@ -100,6 +100,8 @@ fn first_process(birth: &Birth<'_>, channel: &Channel) -> u8 {
 fn live(birth: &Birth<'_>, channel: &Channel) -> Result<(), Failure> {
     // No controlling terminal, and out of the reach of its signals.
     setsid().at(Step::Fork)?;
+    // For those who look at a list of processes.
+    let _ = rustix::thread::set_name(c"foreshadow-init");
     view::detach_from_host()?;
     sys::loopback_up().at(Step::Loopback)?;
     let scratch = view::make_scratch(birth.plan, birth.kind)?;
@@ -123,19 +125,19 @@ fn live(birth: &Birth<'_>, channel: &Channel) -> Result<(), Failure> {
             return channel.send(&message.encode(), &[]).at(Step::Talk);
         }
     };
-    let watch = match birth.watch_opens {
-        true => Some(sys::fanotify_group().at(Step::Watch)?),
-        false => None,
-    };
-    View {
+    let view = View {
         kind: birth.kind,
         plan: birth.plan,
         order: &order,
         scratch: scratch.as_fd(),
         room: birth.scratch.get(),
-        watch: watch.as_ref().map(AsFd::as_fd),
-    }
-    .enter()?;
+    };
+    let root = view.build()?;
+    let watch = match birth.watch_opens {
+        true => view.watch_opens(),
+        false => None,
+    };
+    view::change_root(&root).at(Step::Root)?;
     // Opened while it is still ours to open, without root.
     let counters = fs::File::open("/proc/self/io").ok();
     privileges::give_up().at(Step::Privileges)?;

@@ -190,7 +190,8 @@ impl ShadowProcess {
             .unwrap_or_default()
     }
 
-    /// Whether [`ShadowProcess::opened`] can name files: asked for, and possible (as root only).
+    /// Whether [`ShadowProcess::opened`] can name files: asked for, and possible (as root, and
+    /// within the kernel's limit of such watches, `fs.fanotify.max_user_groups`).
     pub fn watches_opens(&self) -> bool {
         self.opens.is_some()
     }
