@@ -129,8 +129,6 @@ pub enum Step {
     Sys,
     /// Making the new root the root.
     Root,
-    /// Watching opened files.
-    Watch,
     /// Giving up privileges.
     Privileges,
     /// Installing the system call filter.
@@ -142,7 +140,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 18] = [
+    const ALL: [Step; 17] = [
         Step::Fork,
         Step::Join,
         Step::Namespaces,
@@ -156,7 +154,6 @@ impl Step {
         Step::Proc,
         Step::Sys,
         Step::Root,
-        Step::Watch,
         Step::Privileges,
         Step::Filter,
         Step::Streams,
@@ -184,7 +181,6 @@ impl fmt::Display for Step {
             Step::Proc => "mounting /proc",
             Step::Sys => "mounting /sys",
             Step::Root => "changing the root",
-            Step::Watch => "watching opened files",
             Step::Privileges => "giving up privileges",
             Step::Filter => "installing the system call filter",
             Step::Streams => "handing over the standard streams",
