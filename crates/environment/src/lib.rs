@@ -22,6 +22,7 @@ mod page_cache;
 mod placement;
 mod pressure;
 mod priority;
+mod probe;
 mod process;
 mod process_table;
 mod program;

@@ -1,5 +1,7 @@
 //! What `/proc` tells of processes (formats: proc(5)).
 
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -112,9 +114,15 @@ pub(crate) struct Io {
     pub(crate) disk_written: Bytes,
 }
 
-/// Of one process, which may be a zombie; None where it is gone or not ours to see.
+/// Of one process; None where it is gone or not ours to see.
 pub(crate) fn io(pid: u32) -> Option<Io> {
-    let content = std::fs::read(format!("/proc/{pid}/io")).ok()?;
+    io_of(&File::open(format!("/proc/{pid}/io")).ok()?)
+}
+
+/// From the opened file; of a zombie too.
+pub(crate) fn io_of(mut file: &File) -> Option<Io> {
+    let mut content = Vec::with_capacity(256);
+    file.read_to_end(&mut content).ok()?;
     let mut io = Io::default();
     let mut cancelled = Bytes::ZERO;
     for (key, value) in file::keyed(&content) {

@@ -367,7 +367,14 @@ fn idle_and_weight_go_on_and_off() {
             }
         })
     {
-        environment.set_limits(&limits).unwrap();
+        match environment.set_limits(&limits) {
+            Err(EnvironmentError::InvalidLimit { reason, .. })
+                if environment.join().is_empty() && !rustix::process::geteuid().is_root() =>
+            {
+                skip!("idle_and_weight_go_on_and_off", "{reason}");
+            }
+            other => other.unwrap(),
+        }
         let groups = environment.join();
         let read = |name: &str| {
             groups
