@@ -6,6 +6,7 @@ mod backend;
 mod child;
 mod delegation;
 mod descent;
+mod descriptors;
 mod disks;
 mod environment;
 mod error;
@@ -33,6 +34,7 @@ mod sweep;
 mod usage;
 mod wait;
 
+pub use descriptors::raise_descriptor_limit;
 pub use environment::{Environment, Role};
 pub use error::{EnvironmentError, Feature, SpawnError, Unsupported};
 pub use events::{MemoryChange, MemoryEvents};

@@ -83,6 +83,7 @@ pub(crate) struct Resident {
     pub(crate) anon: Bytes,
     pub(crate) shmem: Bytes,
     pub(crate) page_tables: Bytes,
+    pub(crate) threads: u64,
 }
 
 /// Of one process; None where it has ended.
@@ -90,6 +91,10 @@ pub(crate) fn resident(pid: u32) -> Option<Resident> {
     let content = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let mut resident = Resident::default();
     for line in content.split(|b| *b == b'\n') {
+        if let Some(threads) = line.strip_prefix(b"Threads:") {
+            resident.threads = file::number(threads)?;
+            continue;
+        }
         let slot = if line.starts_with(b"RssAnon:") {
             &mut resident.anon
         } else if line.starts_with(b"RssShmem:") {
