@@ -549,3 +549,57 @@ fn what_a_sample_holds_can_be_decoded_by_others() {
     assert!(child.wait().unwrap().success());
     assert_eq!(report.content.get(), decoded.len() as u64);
 }
+
+#[test]
+fn collections_in_json_and_xml() {
+    let dir = Scratch::new();
+    let features: Vec<String> = (0..8000)
+        .map(|i| format!("{{\"type\":\"Feature\",\"id\":{i},\"at\":[{i},{}]}}", i * 2))
+        .collect();
+    let geo = dir.file(
+        "g.geojson",
+        format!(
+            "{{\"type\":\"FeatureCollection\",\"features\":[\n{}\n],\"crs\":null}}\n",
+            features.join(",\n")
+        )
+        .as_bytes(),
+    );
+    let rows: Vec<String> = (0..8000)
+        .map(|i| format!("  <row id=\"{i}\">\n    <v>{}</v>\n  </row>\n", i * 3))
+        .collect();
+    let xml = dir.file(
+        "r.xml",
+        format!(
+            "<?xml version=\"1.0\"?>\n<rows>\n{}</rows>\n",
+            rows.concat()
+        )
+        .as_bytes(),
+    );
+    for strategy in ALL {
+        let (out, report) = sample(&geo, 0.1, strategy, 5);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let taken = value["features"].as_array().unwrap();
+        assert_eq!(value["type"], "FeatureCollection");
+        assert_eq!(report.records, Some(taken.len() as u64));
+        assert_eq!(report.strategy, strategy);
+        assert!(
+            taken
+                .iter()
+                .all(|f| f["at"][1] == f["id"].as_u64().unwrap() * 2)
+        );
+        near(&report, 0.1);
+
+        let (out, report) = sample(&xml, 0.1, strategy, 5);
+        let text = String::from_utf8(out).unwrap();
+        let body = text
+            .strip_prefix("<?xml version=\"1.0\"?>\n<rows>\n")
+            .and_then(|t| t.strip_suffix("</rows>\n"))
+            .unwrap();
+        let known: HashSet<&str> = rows.iter().map(String::as_str).collect();
+        let taken: Vec<&str> = body.split_inclusive("</row>\n").collect();
+        assert!(taken.iter().all(|r| known.contains(r)));
+        assert_eq!(report.records, Some(taken.len() as u64));
+        assert_eq!(report.strategy, strategy);
+        near(&report, 0.1);
+    }
+}

@@ -3,12 +3,14 @@
 
 mod container;
 mod csv;
+mod delimited;
 mod detect;
 mod json;
 mod names;
 mod npy;
 mod records;
 mod tar;
+mod xml;
 
 use std::fmt;
 
@@ -18,6 +20,7 @@ pub use detect::detect;
 pub(crate) use detect::{HEAD, detect_file};
 pub use npy::NpyLayout;
 pub(crate) use records::Next;
+pub use xml::XmlLayout;
 
 /// How a file is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +56,12 @@ pub enum Content {
     },
     /// One JSON value a line.
     JsonLines,
-    /// One JSON array of records.
+    /// One JSON array of records, by itself or as the main part of an object.
     JsonArray {
+        /// Where its bracket is.
+        open: usize,
+        /// How many objects are around it.
+        depth: usize,
         /// What each element's line begins with, where each has lines of its own.
         indent: Option<Vec<u8>>,
     },
@@ -70,6 +77,8 @@ pub enum Content {
     Bam,
     /// A NumPy array.
     Npy(NpyLayout),
+    /// An XML document whose root element has many children, each on lines of its own.
+    Xml(XmlLayout),
     /// A tar archive.
     Tar,
     /// Recognised, and known to have no parts that a sample could be made of.
@@ -124,6 +133,7 @@ impl Content {
             Content::Vcf => "vcf",
             Content::Bam => "bam",
             Content::Npy(_) => "npy",
+            Content::Xml(_) => "xml",
             Content::Tar => "tar",
             Content::Opaque(what) => what,
             Content::Source => "source text",

@@ -10,8 +10,8 @@ use foreshadow_quantity::Bytes;
 
 use crate::input::{EntryKind, Tree};
 
-use super::file::Source;
 use super::random::Random;
+use super::source::Source;
 use super::{Note, SampleError, SampleReport, Strategy};
 
 /// Hidden files stay whole, as long as they are no more than this together.

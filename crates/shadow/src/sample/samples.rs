@@ -5,9 +5,9 @@ use std::path::Path;
 use crate::input::{Input, Kind, Role, Tree, walk};
 
 use super::directory;
-use super::file::Source;
 use super::plan::{Plan, Treatment, minor};
 use super::random::Random;
+use super::source::Source;
 use super::{ContentSize, SampleError, SampleReport, Strategy};
 
 /// Open files kept between samples, at most.
