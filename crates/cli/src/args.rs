@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Say more: every small run, and all quantiles
+    /// Say more: every shadow, and all quantiles
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -74,7 +74,7 @@ pub(crate) enum Command {
 /// How predictions are made.
 #[derive(Args, Debug)]
 pub(crate) struct ShadowArguments {
-    /// Most that the small runs may use: a share of the command's own CPU time, a time, or both
+    /// Most that the shadows may use: a share of the command's own CPU time, a time, or both
     ///
     /// [default: 5%,10s]. May be repeated.
     #[arg(long, value_name = "5%|10s")]
@@ -87,11 +87,11 @@ pub(crate) struct ShadowArguments {
     /// Scale a number in the command down instead of its input
     ///
     /// With --vary n=1000000, every {n} in the command stands for 1000000 when it really runs,
-    /// and for smaller numbers in the small runs. May be repeated.
+    /// and for smaller numbers in the shadows. May be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = budget::vary)]
     pub(crate) vary: Vec<Vary>,
 
-    /// What the small runs may reach of the network: none, limited or limited:RATE
+    /// What the shadows may reach of the network: none, limited or limited:RATE
     ///
     /// [default: none]. A limited network reaches what this machine reaches, at 1 MiB/s or at
     /// the given rate: what the command sends there really arrives.

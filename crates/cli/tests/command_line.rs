@@ -134,7 +134,9 @@ fn doctor_reports_the_history_too() {
     let home = tempfile::tempdir().unwrap();
     let output = run(home.path(), &["doctor"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("history: there is no history yet"));
+    let text = stdout(&output);
+    assert!(text.contains("history: there is no history yet"), "{text}");
+    assert!(text.contains("isolation of shadows"), "{text}");
     let json: Value =
         serde_json::from_slice(&run(home.path(), &["doctor", "--json"]).stdout).unwrap();
     assert_eq!(json["schema"], "foreshadow.doctor/1");
