@@ -22,6 +22,8 @@ fn help_shows_examples_of_every_verb() {
         let help = run(home.path(), &[verb, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         assert!(stdout(&help).contains("EXAMPLES"), "{verb}");
+        // clap takes {n} for the end of a line.
+        assert!(!stdout(&help).contains("every\n"), "{}", stdout(&help));
         // The short help fits a screen.
         let short = stdout(&run(home.path(), &[verb, "-h"]));
         assert!(short.lines().count() < 40, "{short}");
