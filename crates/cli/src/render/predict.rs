@@ -13,7 +13,7 @@ use crate::term::{Paint, Style};
 const MOST_COMMAND: usize = 2000;
 const MOST_INPUTS: usize = 5;
 
-/// The report. With `verbose`, every small run and all quantiles as well.
+/// The report. With `verbose`, every shadow and all quantiles as well.
 pub(crate) fn report(prediction: &Prediction, style: &Style, verbose: bool) -> String {
     let mut out = heading(prediction, style);
     match &prediction.abstained {
@@ -210,7 +210,7 @@ fn cost(prediction: &Prediction) -> Option<String> {
         })
         .unwrap_or_default();
     Some(format!(
-        "{count} small run{} took {} of CPU time{share}, in {}.",
+        "{count} shadow{} took {} of CPU time{share}, in {}.",
         if count == 1 { "" } else { "s" },
         seconds(shadow.cpu_seconds),
         seconds(shadow.wall_seconds),
@@ -241,7 +241,7 @@ fn runs(runs: &[ShadowRun], style: &Style) -> String {
             row.truncate(3);
         }
     }
-    let title = style.paint(Paint::Bold, "Small runs:");
+    let title = style.paint(Paint::Bold, "Shadows:");
     format!("\n{title}\n{}", table(&rows, 2, style))
 }
 
