@@ -117,7 +117,7 @@ fn over_time(out: &mut String, report: &Report) -> fmt::Result {
     let (Some((from, to)), false) = (report.curves.span, report.curves.time.is_empty()) else {
         return Ok(());
     };
-    writeln!(out, "<h2>Waste over time, summed</h2>")?;
+    writeln!(out, "<h2>Waste over time, summed, GB·h</h2>")?;
     let parts = report.curves.time.len() as f64;
     let mut drawn = Vec::new();
     for (m, method) in report.methods.iter().enumerate() {

@@ -6,15 +6,15 @@ use super::memory::{MAX_FEATURES, Memory};
 /// differ by a few pages.
 pub(super) const FLOOR: f64 = 0.002;
 
-/// A model's leave-one-out prediction further off than this (in the logarithm: 8 times) is absurd.
+/// A model's leave-one-out prediction further off than this (in the logarithm: 7 times) is absurd.
 const ABSURD: f64 = 2.0;
 
 /// How many observations the mean over all counts for, where a mean over few is drawn towards it.
 const DRAWN: f64 = 2.0;
 
 /// Scale of the tails around a single observation, in the logarithm: a second run of a program on
-/// another input is then expected within a factor of two in nine of ten cases.
-const ALONE: f64 = 0.3;
+/// another input is then expected within a factor of 1.6 in nine of ten cases.
+const ALONE: f64 = 0.2;
 
 /// A feature beyond the range seen by less than this (in the logarithm: twice) is within it.
 const NEAR: f64 = 0.69;
@@ -156,7 +156,7 @@ impl Fit {
             .collect();
         let ranges = features.iter().map(|x| range(x)).collect();
         let (mut models, mut predicted) = fit_models(&data, &features);
-        // Where every model, not having seen it, is off by a factor of 8, the observation is
+        // Where every model, not having seen it, is off by a factor of 7, the observation is
         // absurd: it stays among the errors, but must not bend the models.
         let mut absurd = false;
         for i in 0..n {

@@ -192,11 +192,15 @@ impl Learner {
         let mut ly = outcome.value.ln();
         let mut weight = 1.0;
         if outcome.censored {
+            let forecast = raw.and_then(Predictive::from_weighted);
+            if forecast.as_ref().is_some_and(|p| p.cdf(outcome.value) < 0.5) {
+                // That the amount is above what most are above tells nothing.
+                self.observed += 1;
+                return Ok(());
+            }
             // The amount is above the bound: the middle of what the forecast has above it, or
             // where it has nothing, a little more than the bound. It counts as half an observation.
-            ly = raw
-                .as_ref()
-                .and_then(|atoms| Predictive::from_weighted(atoms.clone()))
+            ly = forecast
                 .and_then(|p| p.given_above(outcome.value))
                 .map_or(ly + 0.2, |p| p.quantile(0.5).max(outcome.value).ln());
             weight = 0.5;
@@ -215,10 +219,10 @@ impl Learner {
         self.since_change += 1;
         let capacity = self.config.capacity.max(8);
         self.memory.push(Seen { ly, weight, x: x.into() }, capacity);
-        // With many observations one more changes little: refitting at every sixty-fourth part
+        // With many observations one more changes little: refitting at every thirty-second part
         // keeps the mean cost flat.
         let n = self.memory.len() as u64;
-        if n < 64 || self.observed.is_multiple_of((n / 64).max(1)) {
+        if self.observed.is_multiple_of((n / 32).max(1)) {
             self.fit = Fit::new(&self.memory);
         }
         Ok(())
