@@ -184,7 +184,11 @@ impl<'a> Plan<'a> {
         let mut follow = next[coarse];
         // Among the atoms between its neighbours there may be a better one.
         let low = if coarse == 0 { 0 } else { at[coarse - 1] + 1 };
-        let high = if coarse + 1 < m { at[coarse + 1] } else { at[coarse] };
+        let high = if coarse + 1 < m {
+            at[coarse + 1]
+        } else {
+            at[coarse]
+        };
         for k in low..high {
             let after = at.partition_point(|a| *a <= k);
             if k == at[coarse] || after >= m {

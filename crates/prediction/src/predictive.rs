@@ -37,8 +37,8 @@ impl From<Predictive> for Raw {
 /// Levels at which a continuous distribution is cut into atoms: finer towards the upper tail,
 /// where the choice of an allocation is made.
 const CUTS: [f64; 32] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
-    0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999,
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65,
+    0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999,
 ];
 
 impl Predictive {
@@ -364,7 +364,12 @@ mod tests {
     #[test]
     fn lognormal_has_its_quantiles() {
         let p = Predictive::lognormal(100.0, 0.5).unwrap();
-        for (level, z) in [(0.05, -1.644_854), (0.5, 0.0), (0.95, 1.644_854), (0.99, 2.326_348)] {
+        for (level, z) in [
+            (0.05, -1.644_854),
+            (0.5, 0.0),
+            (0.95, 1.644_854),
+            (0.99, 2.326_348),
+        ] {
             let want = 100.0 * (0.5_f64 * z).exp();
             let got = p.quantile(level);
             assert!((got / want - 1.0).abs() < 1e-5, "{level}: {got} {want}");

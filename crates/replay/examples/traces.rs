@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut methods = Name::USUAL.to_vec();
     methods.insert(5, Name::WittRegression);
     for target in ["rss", "peak_rss"] {
-        println!("### Shuffled, 30 % warm-up, mean of {} seeds, {target}\n", SEEDS.len());
+        println!(
+            "### Shuffled, 30 % warm-up, mean of {} seeds, {target}\n",
+            SEEDS.len()
+        );
         shuffled(&files, target, &methods)?;
         println!("\n### In the order in which the tasks ended, cold start, {target}\n");
         ordered(&files, target, &methods)?;
@@ -38,13 +41,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("| trace | tasks | 80 % | 95 % |\n|---|---|---|---|");
     for file in &files {
         let (n, p80, p95) = drift(file)?;
-        println!("| {} | {n} | {:.1} % | {:.1} % |", stem(file), p80 * 100.0, p95 * 100.0);
+        println!(
+            "| {} | {n} | {:.1} % | {:.1} % |",
+            stem(file),
+            p80 * 100.0,
+            p95 * 100.0
+        );
     }
     Ok(())
 }
 
 fn stem(file: &Path) -> String {
-    file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned())
+    file.file_stem()
+        .map_or_else(String::new, |s| s.to_string_lossy().into_owned())
 }
 
 fn columns(target: &str) -> Columns {
@@ -62,7 +71,12 @@ fn play(
     shuffle: Option<u64>,
 ) -> Result<Report, Box<dyn std::error::Error>> {
     let protocol = match shuffle {
-        Some(_) => Protocol { shuffle, warmup: 0.3, least_tasks: 34, whole_processes: true },
+        Some(_) => Protocol {
+            shuffle,
+            warmup: 0.3,
+            least_tasks: 34,
+            whole_processes: true,
+        },
         None => Options::default().protocol,
     };
     let options = Options {
@@ -96,7 +110,11 @@ impl Sum {
     }
 
     fn cell(&self) -> String {
-        format!("{:.1} / {:.1}", self.waste / self.runs, self.failures / self.runs)
+        format!(
+            "{:.1} / {:.1}",
+            self.waste / self.runs,
+            self.failures / self.runs
+        )
     }
 }
 
@@ -112,7 +130,11 @@ fn print(files: &[PathBuf], methods: &[Name], sums: &HashMap<(usize, Name), Sum>
     let cover: Vec<String> = (0..files.len())
         .map(|f| {
             let s = ours(f);
-            format!("{:.1} % / {:.1} %", s.p80 / s.runs * 100.0, s.p95 / s.runs * 100.0)
+            format!(
+                "{:.1} % / {:.1} %",
+                s.p80 / s.runs * 100.0,
+                s.p95 / s.runs * 100.0
+            )
         })
         .collect();
     println!("| coverage of 80 % / 95 % | {} |", cover.join(" | "));
@@ -132,7 +154,10 @@ fn print(files: &[PathBuf], methods: &[Name], sums: &HashMap<(usize, Name), Sum>
             (o.waste / o.runs / s.0, o.failures / o.runs / s.1)
         })
         .collect();
-    let cells: Vec<String> = ratio.iter().map(|r| format!("{:.2} / {:.2}", r.0, r.1)).collect();
+    let cells: Vec<String> = ratio
+        .iter()
+        .map(|r| format!("{:.2} / {:.2}", r.0, r.1))
+        .collect();
     println!("| foreshadow over Sizey | {} |", cells.join(" | "));
     let mean = ratio.iter().map(|r| r.0.ln()).sum::<f64>() / ratio.len() as f64;
     println!("\nWaste over Sizey's, geometric mean: {:.3}", mean.exp());
@@ -196,7 +221,12 @@ impl Sink for Late {
 fn drift(file: &Path) -> Result<(u64, f64, f64), Box<dyn std::error::Error>> {
     let mut trace: Trace = parse::read(File::open(file)?, &columns("rss"))?;
     let mut by_process: Vec<Vec<usize>> = vec![Vec::new(); trace.processes.len()];
-    for (i, t) in trace.tasks.iter().enumerate().filter(|(_, t)| t.seconds > 0.0) {
+    for (i, t) in trace
+        .tasks
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| t.seconds > 0.0)
+    {
         by_process[t.process as usize].push(i);
     }
     let mut from = Vec::new();
@@ -211,9 +241,23 @@ fn drift(file: &Path) -> Result<(u64, f64, f64), Box<dyn std::error::Error>> {
         }
         from.push(half + 30);
     }
-    let mut late = Late { from, tasks: 0, in_p80: 0, in_p95: 0 };
-    let limits = Limits { node: 128e9, unknown: 1_073_741_824.0 };
-    simulate(&mut trace, &Options::default().protocol, &[Name::Foreshadow], &limits, &mut late);
+    let mut late = Late {
+        from,
+        tasks: 0,
+        in_p80: 0,
+        in_p95: 0,
+    };
+    let limits = Limits {
+        node: 128e9,
+        unknown: 1_073_741_824.0,
+    };
+    simulate(
+        &mut trace,
+        &Options::default().protocol,
+        &[Name::Foreshadow],
+        &limits,
+        &mut late,
+    );
     let share = |n: u64| n as f64 / late.tasks.max(1) as f64;
     Ok((late.tasks, share(late.in_p80), share(late.in_p95)))
 }

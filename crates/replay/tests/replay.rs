@@ -59,7 +59,12 @@ fn waste(r: &Report, name: Name) -> f64 {
 
 fn paper(seed: u64) -> Options {
     Options {
-        protocol: Protocol { shuffle: Some(seed), warmup: 0.3, least_tasks: 34, whole_processes: true },
+        protocol: Protocol {
+            shuffle: Some(seed),
+            warmup: 0.3,
+            least_tasks: 34,
+            whole_processes: true,
+        },
         ..Options::default()
     }
 }
@@ -69,7 +74,11 @@ fn ours_wastes_least_in_either_order_and_covers() {
     let text = trace(100);
     for options in [Options::default(), paper(1), paper(2)] {
         let r = run_on(&text, &options);
-        let ours = r.methods.iter().find(|m| m.name == Name::Foreshadow).unwrap();
+        let ours = r
+            .methods
+            .iter()
+            .find(|m| m.name == Name::Foreshadow)
+            .unwrap();
         for m in &r.methods {
             if !matches!(m.name, Name::Oracle | Name::Foreshadow) {
                 assert!(ours.waste_gbh < m.waste_gbh, "{} {}", m.name, m.waste_gbh);
@@ -81,7 +90,12 @@ fn ours_wastes_least_in_either_order_and_covers() {
         // A constant is always within: of four processes one counts as covered in full.
         assert!((0.77..0.90).contains(&p80), "{p80}");
         assert!((0.92..=1.0).contains(&p95), "{p95}");
-        assert!(r.methods.iter().filter(|m| m.name != Name::Foreshadow).all(|m| m.coverage_p80.is_none()));
+        assert!(
+            r.methods
+                .iter()
+                .filter(|m| m.name != Name::Foreshadow)
+                .all(|m| m.coverage_p80.is_none())
+        );
     }
 }
 
@@ -95,11 +109,20 @@ fn the_protocol_warms_up_and_shuffles_by_seed() {
     assert_eq!(waste(&a, Name::Foreshadow), waste(&again, Name::Foreshadow));
     assert_ne!(waste(&a, Name::Foreshadow), waste(&other, Name::Foreshadow));
     // Processes too small for it are left out and counted.
-    let small = run_on(&format!("{text}few,COMPLETED,1,1000,5,5,5,1000,2000\n"), &paper(1));
+    let small = run_on(
+        &format!("{text}few,COMPLETED,1,1000,5,5,5,1000,2000\n"),
+        &paper(1),
+    );
     assert_eq!(small.rows.skipped["the process has fewer than 34 tasks"], 1);
     assert_eq!(small.rows.used + 1, small.rows.read);
-    let zero = run_on(&format!("{text}line,COMPLETED,1,0,5,5,5,1000,2000\n"), &paper(1));
-    assert_eq!(zero.rows.skipped["a task of the process has run time 0"], 51);
+    let zero = run_on(
+        &format!("{text}line,COMPLETED,1,0,5,5,5,1000,2000\n"),
+        &paper(1),
+    );
+    assert_eq!(
+        zero.rows.skipped["a task of the process has run time 0"],
+        51
+    );
 }
 
 #[test]
@@ -110,7 +133,11 @@ fn scores_by_hand() {
          p,COMPLETED,500000000,3600000,1000000000,1000000000,2,0,7200000\n"
     );
     let r = run_on(&text, &Options::default());
-    let requested = r.methods.iter().find(|m| m.name == Name::Requested).unwrap();
+    let requested = r
+        .methods
+        .iter()
+        .find(|m| m.name == Name::Requested)
+        .unwrap();
     // 1 over; then 0.5 lost, and 1.0 by doubling, which holds exactly.
     assert!((requested.waste_gbh - 1.5).abs() < 1e-9);
     assert_eq!(requested.failures, 1);
@@ -127,7 +154,13 @@ fn odd_traces_are_survived() {
     // One row; all-equal inputs with a constant target; a killed task alone; above any node.
     text.push_str("single,COMPLETED,-,1000,5000,5000,-,-,-\n");
     for i in 0..40 {
-        let _ = writeln!(text, "equal,COMPLETED,1000000,{},700000,700000,5,{},{}", 1000 + i, i, 2000 + i);
+        let _ = writeln!(
+            text,
+            "equal,COMPLETED,1000000,{},700000,700000,5,{},{}",
+            1000 + i,
+            i,
+            2000 + i
+        );
     }
     text.push_str("killed,FAILED,1000,1000,900,900,5,1,2\n");
     text.push_str("giant,COMPLETED,1000,1000,900000000000000,900000000000000,5,1,2\n");
@@ -136,7 +169,12 @@ fn odd_traces_are_survived() {
     assert_eq!(r.methods[0].tasks, 42);
     assert!(r.warnings.iter().any(|w| w.contains("lower bound")));
     for m in &r.methods {
-        assert!(m.waste_gbh.is_finite() && m.waste_gbh >= 0.0, "{} {}", m.name, m.waste_gbh);
+        assert!(
+            m.waste_gbh.is_finite() && m.waste_gbh >= 0.0,
+            "{} {}",
+            m.name,
+            m.waste_gbh
+        );
     }
     let equal = r.processes.iter().find(|p| p.name == "equal").unwrap();
     assert_eq!(equal.of(Name::Foreshadow).unwrap().1, 0);
@@ -168,17 +206,32 @@ fn killed_tasks_teach_a_lower_bound() {
     let mut text = HEADER.to_owned();
     for i in 0..30 {
         let at = 10_000 * (i + 1);
-        let _ = writeln!(text, "p,COMPLETED,4000000000,1000,{},1,1,{},{at}", 1_000_000_000 + i * 1000, at - 1000);
+        let _ = writeln!(
+            text,
+            "p,COMPLETED,4000000000,1000,{},1,1,{},{at}",
+            1_000_000_000 + i * 1000,
+            at - 1000
+        );
     }
     let mut after = text.clone();
     for i in 0..10 {
         let at = 1_000_000 + 1000 * i;
-        let _ = writeln!(after, "p,FAILED,4000000000,1000,{},1,1,{},{at}", 2_000_000_000_u64 + i, at - 1000);
+        let _ = writeln!(
+            after,
+            "p,FAILED,4000000000,1000,{},1,1,{},{at}",
+            2_000_000_000_u64 + i,
+            at - 1000
+        );
     }
     let memory = |text: &str| {
         let config = emit(&run_on(text, &Options::default()), Target::Sbatch);
         let at = config.find("--mem=").unwrap() + 6;
-        config[at..].split('M').next().unwrap().parse::<u64>().unwrap()
+        config[at..]
+            .split('M')
+            .next()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
     };
     let (before, after) = (memory(&text), memory(&after));
     assert!(before < 1100 && after >= 1907, "{before} {after}");
@@ -191,14 +244,33 @@ fn json_has_the_documented_shape() {
     assert_eq!(v["schema"], "foreshadow.replay/1");
     assert_eq!(v["rows"]["read"], 160);
     assert!(v["rows"]["skipped"].is_object());
-    let names: Vec<&str> =
-        v["methods"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = v["methods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["name"].as_str().unwrap())
+        .collect();
     assert_eq!(
         names,
-        ["oracle", "requested", "max-seen", "vpa", "witt", "tovar", "foreshadow"]
+        [
+            "oracle",
+            "requested",
+            "max-seen",
+            "vpa",
+            "witt",
+            "tovar",
+            "foreshadow"
+        ]
     );
     let ours = &v["methods"][6];
-    for key in ["waste_gbh", "failures", "tasks", "coverage_p80", "coverage_p95", "over_allocation"] {
+    for key in [
+        "waste_gbh",
+        "failures",
+        "tasks",
+        "coverage_p80",
+        "coverage_p95",
+        "over_allocation",
+    ] {
         assert!(ours[key].is_number(), "{key}");
     }
     let p = &v["processes"][0];
@@ -227,7 +299,10 @@ fn html_needs_nothing_else_and_escapes_names() {
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     assert!(!page.contains("NaN") && !page.contains("inf"));
     let terminal = table(&r, 3);
-    assert!(terminal.contains("foreshadow") && terminal.contains("and 1 more"), "{terminal}");
+    assert!(
+        terminal.contains("foreshadow") && terminal.contains("and 1 more"),
+        "{terminal}"
+    );
 }
 
 #[test]
@@ -244,7 +319,15 @@ fn configurations_hold_one_entry_for_each_process() {
     assert_eq!(sbatch.matches("#SBATCH --mem=").count(), 4);
     // The constant process gets little more than it needs.
     let at = sbatch.find("# constant").unwrap();
-    let memory: f64 = sbatch[at..].split("--mem=").nth(1).unwrap().split('M').next().unwrap().parse().unwrap();
+    let memory: f64 = sbatch[at..]
+        .split("--mem=")
+        .nth(1)
+        .unwrap()
+        .split('M')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((3052.0..3300.0).contains(&memory), "{memory}");
 }
 
@@ -264,16 +347,35 @@ fn the_command_writes_files_and_codes() {
     let p = |p: &std::path::Path| p.to_str().unwrap().to_owned();
     let go = |more: &[&str]| {
         let trace = p(&path);
-        let all = ["replay", trace.as_str()].into_iter().chain(more.iter().copied());
+        let all = ["replay", trace.as_str()]
+            .into_iter()
+            .chain(more.iter().copied());
         run(&Cli::try_parse_from(all).unwrap().args)
     };
     let (html_file, config_file) = (p(&page), p(&config));
     assert_eq!(
-        go(&["--html", &html_file, "--emit", "nextflow", "--emit-file", &config_file, "--shuffle", "3"]),
+        go(&[
+            "--html",
+            &html_file,
+            "--emit",
+            "nextflow",
+            "--emit-file",
+            &config_file,
+            "--shuffle",
+            "3"
+        ]),
         0
     );
-    assert!(std::fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
-    assert!(std::fs::read_to_string(&config).unwrap().contains("withName"));
+    assert!(
+        std::fs::read_to_string(&page)
+            .unwrap()
+            .starts_with("<!doctype html>")
+    );
+    assert!(
+        std::fs::read_to_string(&config)
+            .unwrap()
+            .contains("withName")
+    );
     // Nothing is left beside them.
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
     assert_eq!(go(&["--html", "/nonexistent/dir/r.html"]), 125);
@@ -281,7 +383,12 @@ fn the_command_writes_files_and_codes() {
     assert_eq!(go(&["--target", "nothing"]), 125);
     let missing = Cli::try_parse_from(["replay", "/nonexistent"]).unwrap();
     assert_eq!(run(&missing.args), 125);
-    for bad in [["--warmup", "1.5"], ["--format", "xml"], ["--methods", "magic"], ["--node-memory", "big"]] {
+    for bad in [
+        ["--warmup", "1.5"],
+        ["--format", "xml"],
+        ["--methods", "magic"],
+        ["--node-memory", "big"],
+    ] {
         let all = ["replay", "x"].into_iter().chain(bad);
         assert!(Cli::try_parse_from(all).is_err(), "{bad:?}");
     }

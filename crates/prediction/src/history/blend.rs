@@ -19,7 +19,10 @@ pub fn blend(learner: &Learner, history: Option<&Prediction>, shadow: &Predictiv
     let (sigma0, n0) = PRIOR;
     let median = errors.get(errors.len() / 2).copied().unwrap_or(0.0);
     let bias = median * n / (n + n0);
-    let variance = (errors.iter().map(|e| (e - bias).powi(2).min(4.0)).sum::<f64>()
+    let variance = (errors
+        .iter()
+        .map(|e| (e - bias).powi(2).min(4.0))
+        .sum::<f64>()
         + n0 * sigma0 * sigma0)
         / (n + n0);
     let corrected = shadow.scale(bias.exp()).unwrap_or_else(|| shadow.clone());
@@ -32,7 +35,11 @@ pub fn blend(learner: &Learner, history: Option<&Prediction>, shadow: &Predictiv
     let own = (history.spread.powi(2) * seen + sigma0 * sigma0) / (seen + 1.0);
     let weight = variance.recip() / (variance.recip() + own.recip());
     let (a, b) = (history.predictive.quantile(0.5), corrected.quantile(0.5));
-    let apart = if a > 0.0 && b > 0.0 { (a / b).ln().abs() } else { f64::INFINITY };
+    let apart = if a > 0.0 && b > 0.0 {
+        (a / b).ln().abs()
+    } else {
+        f64::INFINITY
+    };
     if apart <= 3.0 * (variance + own).sqrt() {
         history.predictive.average(&corrected, weight)
     } else {

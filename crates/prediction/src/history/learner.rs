@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::change::Change;
-use super::fit::{FLOOR, Fit, Model, Place, symlog};
+use super::fit::{FLOOR, Fit, Place};
 use super::memory::{Memory, Seen};
+use super::models::{Model, symlog};
 use super::{Features, Observation, ObservationError};
 use crate::Predictive;
 
@@ -71,10 +72,14 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The central interval that holds the outcome with this probability.
+    /// The central interval that holds the outcome with this probability. Its ends are moved out
+    /// by less than a byte in a gigabyte, so that a constant lies within whatever the rounding.
     pub fn interval(&self, probability: f64) -> (f64, f64) {
         let tail = (1.0 - probability) / 2.0;
-        (self.predictive.quantile(tail), self.predictive.quantile(1.0 - tail))
+        (
+            self.predictive.quantile(tail) * (1.0 - ROUNDING),
+            self.predictive.quantile(1.0 - tail) * (1.0 + ROUNDING),
+        )
     }
 
     /// The reasons in words, one a line.
@@ -86,11 +91,18 @@ impl Prediction {
             self.spread * 100.0
         )];
         for (name, feature, weight) in self.models.iter().filter(|m| m.2 >= 0.1) {
-            let over = feature.as_ref().map_or(String::new(), |f| format!(" over {f}"));
-            out.push(format!("{name}{over}: {:.0} % of the weight", weight * 100.0));
+            let over = feature
+                .as_ref()
+                .map_or(String::new(), |f| format!(" over {f}"));
+            out.push(format!(
+                "{name}{over}: {:.0} % of the weight",
+                weight * 100.0
+            ));
         }
         if let Some(at) = self.changed {
-            out.push(format!("a change was found after {at} tasks, what was before is forgotten"));
+            out.push(format!(
+                "a change was found after {at} tasks, what was before is forgotten"
+            ));
         }
         out
     }
@@ -129,7 +141,11 @@ impl From<Version> for u32 {
 impl TryFrom<u32> for Version {
     type Error = UnknownVersion;
     fn try_from(v: u32) -> Result<Self, UnknownVersion> {
-        if v == 1 { Ok(Version) } else { Err(UnknownVersion(v)) }
+        if v == 1 {
+            Ok(Version)
+        } else {
+            Err(UnknownVersion(v))
+        }
     }
 }
 
@@ -137,6 +153,9 @@ impl TryFrom<u32> for Version {
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("learner state has version {0}, this program reads version 1")]
 struct UnknownVersion(u32);
+
+/// Amounts closer than this, relative, are the same: logarithms and back don't give them exactly.
+const ROUNDING: f64 = 1e-9;
 
 /// Most shadow errors kept.
 const SHADOWS: usize = 64;
@@ -193,7 +212,10 @@ impl Learner {
         let mut weight = 1.0;
         if outcome.censored {
             let forecast = raw.and_then(Predictive::from_weighted);
-            if forecast.as_ref().is_some_and(|p| p.cdf(outcome.value) < 0.5) {
+            if forecast
+                .as_ref()
+                .is_some_and(|p| p.cdf(outcome.value) < 0.5)
+            {
                 // That the amount is above what most are above tells nothing.
                 self.observed += 1;
                 return Ok(());
@@ -218,7 +240,14 @@ impl Learner {
         self.observed += 1;
         self.since_change += 1;
         let capacity = self.config.capacity.max(8);
-        self.memory.push(Seen { ly, weight, x: x.into() }, capacity);
+        self.memory.push(
+            Seen {
+                ly,
+                weight,
+                x: x.into(),
+            },
+            capacity,
+        );
         // With many observations one more changes little: refitting at every thirty-second part
         // keeps the mean cost flat.
         let n = self.memory.len() as u64;
@@ -249,7 +278,10 @@ impl Learner {
             .collect();
         self.in_range(fit, &x)?;
         let atoms = atoms(fit, &x);
-        let predictive = self.calibration.apply(&atoms).ok_or(Abstention::NoHistory)?;
+        let predictive = self
+            .calibration
+            .apply(&atoms)
+            .ok_or(Abstention::NoHistory)?;
         Ok(Prediction {
             quantiles: predictive.quantiles(),
             predictive,
@@ -292,15 +324,23 @@ impl Learner {
 
     /// Compares an outcome with what was forecast.
     fn judge(&mut self, atoms: &[(f64, f64)], value: f64) {
-        let below: f64 = atoms.iter().take_while(|a| a.0 <= value).map(|a| a.1).sum();
-        let next = atoms.iter().find(|a| a.0 > value).map_or(0.0, |a| a.1);
-        let rank = (below + next / 2.0).clamp(0.0, 1.0);
+        // The middle of what lies at the value, so that ties count half below and half above.
+        let (low, high) = (value * (1.0 - ROUNDING), value * (1.0 + ROUNDING));
+        let below: f64 = atoms.iter().take_while(|a| a.0 < low).map(|a| a.1).sum();
+        let at: f64 = atoms
+            .iter()
+            .filter(|a| a.0 >= low && a.0 <= high)
+            .map(|a| a.1)
+            .sum();
+        let next = atoms.iter().find(|a| a.0 > high).map_or(0.0, |a| a.1);
+        let rank = (below + if at > 0.0 { at / 2.0 } else { next / 2.0 }).clamp(0.0, 1.0);
         self.calibration.update(rank, self.config.calibration_step);
         if self.since_change < 8 {
             return;
         }
         let found =
-            self.change.update(rank, self.config.change_slack, self.config.change_threshold);
+            self.change
+                .update(rank, self.config.change_slack, self.config.change_threshold);
         if let Some(k) = found {
             self.memory.forget_before(k - 1);
             self.since_change = (k - 1) as u64;
@@ -346,7 +386,11 @@ impl Learner {
 
 /// The raw predictive distribution, increasing values with weights that sum to 1.
 fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
-    let Place { centre, scale, beyond } = fit.place(x);
+    let Place {
+        centre,
+        scale,
+        beyond,
+    } = fit.place(x);
     // Each error weighs alike, one more is for the unseen: of that, what is above the largest;
     // and the smallest error's share is spread below it.
     const STEPS: [f64; 6] = [0.3, 0.6, 0.8, 0.9, 0.97, 1.0];
@@ -361,7 +405,10 @@ fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
         let middle = (STEPS[i] + before) / 2.0;
         // Exponential distance below the smallest.
         let depth = -(1.0 - middle).ln();
-        out.push((first.0 - fit.head * depth, first.1 / mass * (STEPS[i] - before)));
+        out.push((
+            first.0 - fit.head * depth,
+            first.1 / mass * (STEPS[i] - before),
+        ));
     }
     for (e, w) in fit.errors.iter().skip(1) {
         out.push((*e, w / mass));
@@ -373,7 +420,13 @@ fn atoms(fit: &Fit, x: &[Option<f64>]) -> Vec<(f64, f64)> {
     }
     if beyond > 0.0 {
         // A coarse normal distribution around each.
-        const NORMAL: [(f64, f64); 5] = [(-2.0, 0.06), (-1.0, 0.24), (0.0, 0.4), (1.0, 0.24), (2.0, 0.06)];
+        const NORMAL: [(f64, f64); 5] = [
+            (-2.0, 0.06),
+            (-1.0, 0.24),
+            (0.0, 0.4),
+            (1.0, 0.24),
+            (2.0, 0.06),
+        ];
         let step = beyond / scale;
         out = out
             .iter()

@@ -49,7 +49,8 @@ fn one_run_is_a_wide_forecast_around_it() {
 
 #[test]
 fn follows_lines_power_laws_and_steps() {
-    let shapes: [(&str, fn(f64) -> f64); 4] = [
+    type Shape = fn(f64) -> f64;
+    let shapes: [(&str, Shape); 4] = [
         ("line", |x| 5e7 + 3.0 * x),
         ("power", |x| 2e4 * x.powf(0.6)),
         ("flat", |_| 3e8),
@@ -102,7 +103,10 @@ fn intervals_hold_what_they_promise_also_after_a_drift() {
     for phase in 0..2 {
         for (k, level) in [0.8, 0.95].into_iter().enumerate() {
             let share = f64::from(held[phase][k]) / f64::from(asked[phase]);
-            assert!((share - level).abs() <= 0.03, "phase {phase}, {level}: {share}");
+            assert!(
+                (share - level).abs() <= 0.03,
+                "phase {phase}, {level}: {share}"
+            );
         }
     }
 }
@@ -118,8 +122,16 @@ fn a_change_is_forgotten_within_a_few_tasks_and_named() {
         learn(&mut l, &input(1e6), 2e9 * (1.0 + 0.02 * r.normal()));
     }
     let p = l.predict(&input(1e6)).unwrap();
-    assert!((p.quantiles.p50() / 2e9 - 1.0).abs() < 0.05, "{:?}", p.quantiles);
-    assert!(p.explain().iter().any(|e| e.contains("change")), "{:?}", p.explain());
+    assert!(
+        (p.quantiles.p50() / 2e9 - 1.0).abs() < 0.05,
+        "{:?}",
+        p.quantiles
+    );
+    assert!(
+        p.explain().iter().any(|e| e.contains("change")),
+        "{:?}",
+        p.explain()
+    );
     assert!(l.remembered() <= 10);
 }
 
@@ -143,8 +155,12 @@ fn one_absurd_outlier_spoils_nothing() {
         assert!((a / b).ln().abs() < 0.02, "{a} {b}");
         let cost = CostModel::default();
         let (a, b) = (
-            recommend(&clean.predict(&input(x)).unwrap().predictive, &cost).allocation.as_f64(),
-            recommend(&poisoned.predict(&input(x)).unwrap().predictive, &cost).allocation.as_f64(),
+            recommend(&clean.predict(&input(x)).unwrap().predictive, &cost)
+                .allocation
+                .as_f64(),
+            recommend(&poisoned.predict(&input(x)).unwrap().predictive, &cost)
+                .allocation
+                .as_f64(),
         );
         assert!(b < 1.25 * a && b > 0.9 * a, "{a} {b}");
     }
@@ -158,15 +174,20 @@ fn a_killed_task_counts_as_a_lower_bound() {
     }
     let before = l.predict(&Features::new()).unwrap().quantiles;
     for _ in 0..6 {
-        l.observe(&Features::new(), &Observation::at_least(1.5e9)).unwrap();
+        l.observe(&Features::new(), &Observation::at_least(1.5e9))
+            .unwrap();
     }
     let after = l.predict(&Features::new()).unwrap().quantiles;
-    assert!(after.p90() > 1.5e9 && before.p90() < 1.5e9, "{before:?} {after:?}");
+    assert!(
+        after.p90() > 1.5e9 && before.p90() < 1.5e9,
+        "{before:?} {after:?}"
+    );
     // A bound far below what is usual says nothing new.
     let mut low = Learner::new(Config::default());
     for _ in 0..8 {
         learn(&mut low, &Features::new(), 1e9);
-        low.observe(&Features::new(), &Observation::at_least(1e3)).unwrap();
+        low.observe(&Features::new(), &Observation::at_least(1e3))
+            .unwrap();
     }
     assert!((median(&low, &Features::new()) / 1e9 - 1.0).abs() < 0.02);
 }
@@ -175,7 +196,10 @@ fn a_killed_task_counts_as_a_lower_bound() {
 fn amounts_that_were_not_measured_are_refused() {
     let mut l = Learner::new(Config::default());
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(l.observe(&Features::new(), &Observation::complete(bad)).is_err());
+        assert!(
+            l.observe(&Features::new(), &Observation::complete(bad))
+                .is_err()
+        );
     }
     assert_eq!(l.observed(), 0);
 }
@@ -198,7 +222,11 @@ fn missing_features_and_odd_values_do_no_harm() {
         f.set("negative", -5.0 * r.uniform());
         learn(&mut l, &f, 1e9 * (1.0 + 0.1 * r.uniform()));
     }
-    for f in [Features::new(), input(1.5e6), Features::new().with("unheard of", 3.0)] {
+    for f in [
+        Features::new(),
+        input(1.5e6),
+        Features::new().with("unheard of", 3.0),
+    ] {
         let q = l.predict(&f).unwrap().quantiles;
         assert!((0.95e9..1.15e9).contains(&q.p50()), "{q:?}");
     }
@@ -208,7 +236,9 @@ fn missing_features_and_odd_values_do_no_harm() {
 fn more_features_than_are_kept_is_bounded() {
     let mut l = Learner::new(Config::default());
     for i in 0..100 {
-        let f = Features::new().with(format!("f{i}"), f64::from(i)).with("input_bytes", 1e6);
+        let f = Features::new()
+            .with(format!("f{i}"), f64::from(i))
+            .with("input_bytes", 1e6);
         learn(&mut l, &f, 1e9);
     }
     assert!((median(&l, &input(1e6)) / 1e9 - 1.0).abs() < 0.01);
@@ -240,7 +270,11 @@ fn far_outside_without_a_trend_there_is_no_forecast() {
     let mut l = Learner::new(Config::default());
     let mut r = Random(17);
     for _ in 0..20 {
-        learn(&mut l, &input(1e6 * (1.0 + 0.5 * r.uniform())), 1e9 * (0.3 * r.normal()).exp());
+        learn(
+            &mut l,
+            &input(1e6 * (1.0 + 0.5 * r.uniform())),
+            1e9 * (0.3 * r.normal()).exp(),
+        );
     }
     assert!(l.predict(&input(1.2e6)).is_ok());
     let error = l.predict(&input(1e9)).unwrap_err();
@@ -255,7 +289,10 @@ fn far_outside_without_a_trend_there_is_no_forecast() {
     let p = trend.predict(&input(1e9)).unwrap();
     let (low, high) = p.interval(0.95);
     assert!(low <= 1.01e10 && 1.01e10 <= high, "{low} {high}");
-    assert!(high / low > 1.5, "far outside the forecast must be wide: {low} {high}");
+    assert!(
+        high / low > 1.5,
+        "far outside the forecast must be wide: {low} {high}"
+    );
 }
 
 #[test]
@@ -276,7 +313,9 @@ fn memory_is_bounded_and_the_state_survives_storage() {
     learn(&mut back, &input(5e5), 1e8 + 3.5e6);
     assert!(near(median(&back, &input(5e5)), 1e8 + 3.5e6));
     let newer = json.replacen("\"version\":1", "\"version\":2", 1);
-    let error = serde_json::from_str::<Learner>(&newer).unwrap_err().to_string();
+    let error = serde_json::from_str::<Learner>(&newer)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("version 2"), "{error}");
 }
 
@@ -286,7 +325,10 @@ fn constants_are_learned_to_the_page() {
     for _ in 0..20 {
         learn(&mut l, &input(1e6), 1e9);
     }
-    let r = recommend(&l.predict(&input(1e6)).unwrap().predictive, &CostModel::default());
+    let r = recommend(
+        &l.predict(&input(1e6)).unwrap().predictive,
+        &CostModel::default(),
+    );
     let share = r.allocation.as_f64() / 1e9;
     assert!(share > 1.0 && share < 1.03, "{share}");
 }
@@ -307,9 +349,21 @@ fn shadows_are_corrected_and_blended() {
     assert!((blended.quantile(0.5) / 1e9 - 1.0).abs() < 0.05);
     // History alone knows only the range; the shadow knows the task.
     let f = Features::new();
-    let both = blend(&l, l.predict(&f).ok().as_ref(), &Predictive::lognormal(0.8e9, 0.1).unwrap());
-    assert!((both.quantile(0.5) / 1e9 - 1.0).abs() < 0.12, "{}", both.quantile(0.5));
+    let both = blend(
+        &l,
+        l.predict(&f).ok().as_ref(),
+        &Predictive::lognormal(0.8e9, 0.1).unwrap(),
+    );
+    assert!(
+        (both.quantile(0.5) / 1e9 - 1.0).abs() < 0.12,
+        "{}",
+        both.quantile(0.5)
+    );
     // Contradiction keeps both.
-    let wild = blend(&l, l.predict(&f).ok().as_ref(), &Predictive::lognormal(1e12, 0.1).unwrap());
+    let wild = blend(
+        &l,
+        l.predict(&f).ok().as_ref(),
+        &Predictive::lognormal(1e12, 0.1).unwrap(),
+    );
     assert!(wild.quantile(0.01) < 3e9 && wild.quantile(0.99) > 1e11);
 }

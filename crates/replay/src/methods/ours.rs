@@ -18,7 +18,10 @@ impl Ours {
     pub fn new(node: f64) -> Self {
         Ours {
             learner: Learner::new(Config::default()),
-            cost: CostModel { limit: Some(Bytes::from_f64(node)), ..CostModel::default() },
+            cost: CostModel {
+                limit: Some(Bytes::from_f64(node)),
+                ..CostModel::default()
+            },
             retries: Vec::new(),
             intervals: None,
         }
@@ -38,8 +41,10 @@ impl Method for Ours {
         self.retries.clear();
         self.intervals = None;
         let prediction = self.learner.predict(&Ours::features(task)).ok()?;
-        self.intervals =
-            Some(Intervals { p80: prediction.interval(0.80), p95: prediction.interval(0.95) });
+        self.intervals = Some(Intervals {
+            p80: prediction.interval(0.80),
+            p95: prediction.interval(0.95),
+        });
         let r = recommend(&prediction.predictive, &self.cost);
         self.retries = r.retries;
         Some(r.allocation.as_f64())
@@ -54,8 +59,10 @@ impl Method for Ours {
     }
 
     fn observe(&mut self, task: &Known<'_>, outcome: &Outcome) {
-        let observation =
-            Observation { value: outcome.peak, censored: !outcome.complete };
+        let observation = Observation {
+            value: outcome.peak,
+            censored: !outcome.complete,
+        };
         // A trace's peaks are positive and finite: the reader leaves others out.
         let _ = self.learner.observe(&Ours::features(task), &observation);
     }

@@ -20,7 +20,13 @@ const EXACT: usize = 4096;
 impl Tovar {
     /// For nodes with this much memory.
     pub fn new(node: f64) -> Self {
-        Tovar { node, peaks: Vec::new(), chosen: None, seen: 0, chosen_at: 0 }
+        Tovar {
+            node,
+            peaks: Vec::new(),
+            chosen: None,
+            seen: 0,
+            chosen_at: 0,
+        }
     }
 
     fn choose(&self) -> Option<f64> {

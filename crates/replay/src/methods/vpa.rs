@@ -26,14 +26,22 @@ impl Vpa {
     /// Start of a bucket: the sum of the widths of those before.
     fn start(bucket: usize) -> f64 {
         // At most 177, exact in an i32.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            reason = "small"
+        )]
         let n = bucket as i32;
         FIRST * (GROWTH.powi(n) - 1.0) / (GROWTH - 1.0)
     }
 
     fn bucket(peak: f64) -> usize {
         let n = ((peak * (GROWTH - 1.0) / FIRST + 1.0).ln() / GROWTH.ln()).floor();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded"
+        )]
         let n = n.clamp(0.0, 176.0) as usize;
         n
     }
@@ -90,16 +98,38 @@ mod tests {
     #[test]
     fn end_of_the_bucket_with_a_margin() {
         let mut v = Vpa::default();
-        let known = Known { names: &[], values: &[], requested: None, at: 0.0 };
+        let known = Known {
+            names: &[],
+            values: &[],
+            requested: None,
+            at: 0.0,
+        };
         assert_eq!(v.first(&known), None);
         for _ in 0..10 {
-            v.observe(&known, &Outcome { peak: 1e9, seconds: 1.0, complete: true });
+            v.observe(
+                &known,
+                &Outcome {
+                    peak: 1e9,
+                    seconds: 1.0,
+                    complete: true,
+                },
+            );
         }
         let a = v.first(&known).unwrap();
         assert!(a > 1.15e9 && a < 1.15e9 * 1.06, "{a}");
         // A hundred days later the past has no weight any more, and nothing overflows.
-        let later = Known { at: 86400.0 * 2000.0, ..known };
-        v.observe(&later, &Outcome { peak: 2e9, seconds: 1.0, complete: true });
+        let later = Known {
+            at: 86400.0 * 2000.0,
+            ..known
+        };
+        v.observe(
+            &later,
+            &Outcome {
+                peak: 2e9,
+                seconds: 1.0,
+                complete: true,
+            },
+        );
         assert!(v.first(&later).unwrap() > 2.3e9);
     }
 }

@@ -63,7 +63,11 @@ impl Method for WittPercentile {
             self.high.push(Reverse(peak));
         }
         let place = WittPercentile::place(self.low.len() + self.high.len());
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count"
+        )]
         let want = place.floor() as usize + 1;
         while self.low.len() > want {
             if let Some(l) = self.low.pop() {
@@ -99,18 +103,34 @@ impl Method for WittRegression {
         if self.n == 0.0 {
             return None;
         }
-        let x = task.values.first().copied().filter(|x| x.is_finite()).unwrap_or(self.mean_x);
-        let slope = if self.sxx > 0.0 { self.sxy / self.sxx } else { 0.0 };
+        let x = task
+            .values
+            .first()
+            .copied()
+            .filter(|x| x.is_finite())
+            .unwrap_or(self.mean_x);
+        let slope = if self.sxx > 0.0 {
+            self.sxy / self.sxx
+        } else {
+            0.0
+        };
         let said = self.mean_y + slope * (x - self.mean_x);
         self.said = Some(said);
         let (n, sum, squares) = self.errors;
-        let deviation =
-            if n > 0.0 { (squares / n - (sum / n).powi(2)).max(0.0).sqrt() } else { 0.0 };
+        let deviation = if n > 0.0 {
+            (squares / n - (sum / n).powi(2)).max(0.0).sqrt()
+        } else {
+            0.0
+        };
         Some(said + deviation * said)
     }
 
     fn retry(&mut self, failed: f64, _attempt: u32) -> f64 {
-        if failed > 0.0 { failed * 2.0 } else { self.largest }
+        if failed > 0.0 {
+            failed * 2.0
+        } else {
+            self.largest
+        }
     }
 
     fn observe(&mut self, task: &Known<'_>, outcome: &Outcome) {
@@ -123,7 +143,12 @@ impl Method for WittRegression {
             self.errors.1 += error;
             self.errors.2 += error * error;
         }
-        let x = task.values.first().copied().filter(|x| x.is_finite()).unwrap_or(self.mean_x);
+        let x = task
+            .values
+            .first()
+            .copied()
+            .filter(|x| x.is_finite())
+            .unwrap_or(self.mean_x);
         self.n += 1.0;
         let (dx, dy) = (x - self.mean_x, outcome.peak - self.mean_y);
         self.mean_x += dx / self.n;
@@ -141,12 +166,24 @@ mod tests {
     #[test]
     fn percentile_as_by_sorting_everything() {
         let mut w = WittPercentile::default();
-        let known = Known { names: &[], values: &[], requested: None, at: 0.0 };
+        let known = Known {
+            names: &[],
+            values: &[],
+            requested: None,
+            at: 0.0,
+        };
         let mut all: Vec<f64> = Vec::new();
         let mut u = 0.3_f64;
         for _ in 0..300 {
             u = (u * 997.0 + 0.123) % 1.0;
-            w.observe(&known, &Outcome { peak: u, seconds: 1.0, complete: true });
+            w.observe(
+                &known,
+                &Outcome {
+                    peak: u,
+                    seconds: 1.0,
+                    complete: true,
+                },
+            );
             all.push(u);
             all.sort_unstable_by(f64::total_cmp);
             let place = 0.95 * (all.len() - 1) as f64;
@@ -163,11 +200,28 @@ mod tests {
         let mut w = WittRegression::default();
         for x in 1..20 {
             let values = [f64::from(x)];
-            let known = Known { names: &[], values: &values, requested: None, at: 0.0 };
+            let known = Known {
+                names: &[],
+                values: &values,
+                requested: None,
+                at: 0.0,
+            };
             w.first(&known);
-            w.observe(&known, &Outcome { peak: 5.0 + 2.0 * values[0], seconds: 1.0, complete: true });
+            w.observe(
+                &known,
+                &Outcome {
+                    peak: 5.0 + 2.0 * values[0],
+                    seconds: 1.0,
+                    complete: true,
+                },
+            );
         }
-        let known = Known { names: &[], values: &[100.0], requested: None, at: 0.0 };
+        let known = Known {
+            names: &[],
+            values: &[100.0],
+            requested: None,
+            at: 0.0,
+        };
         w.first(&known);
         assert!((w.said.unwrap() - 205.0).abs() < 1e-6);
     }

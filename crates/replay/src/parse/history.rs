@@ -70,14 +70,21 @@ pub(super) fn read<R: BufRead>(
     lines: &mut Lines<R>,
     columns: &Columns,
 ) -> Result<Trace, TraceError> {
-    if let Some(target) = columns.target.as_ref().filter(|t| *t != "peak_memory_bytes") {
+    if let Some(target) = columns
+        .target
+        .as_ref()
+        .filter(|t| *t != "peak_memory_bytes")
+    {
         return Err(TraceError::NoColumn {
             what: "the peak memory (--target)",
             wanted: target.clone(),
             found: "peak_memory_bytes".to_owned(),
         });
     }
-    let mut trace = Trace { target: "peak_memory_bytes".to_owned(), ..Trace::default() };
+    let mut trace = Trace {
+        target: "peak_memory_bytes".to_owned(),
+        ..Trace::default()
+    };
     if columns.features.is_empty() {
         trace.features.push("input_bytes".to_owned());
     }
@@ -91,7 +98,9 @@ pub(super) fn read<R: BufRead>(
         }
         trace.features.push(name.clone());
     }
-    let array = lines.peek()?.is_some_and(|l| l.trim_start().starts_with('['));
+    let array = lines
+        .peek()?
+        .is_some_and(|l| l.trim_start().starts_with('['));
     if array {
         let mut text = String::new();
         while let Some(line) = lines.next() {
@@ -137,7 +146,9 @@ fn take(outcome: Result<Outcome, serde_json::Error>, trace: &mut Trace) {
 
 fn row(o: &Outcome, trace: &mut Trace) -> Result<(), &'static str> {
     let actual = o.actual.as_ref().ok_or("actual is missing")?;
-    let peak = actual.peak_memory_bytes.ok_or("peak_memory_bytes is missing")?;
+    let peak = actual
+        .peak_memory_bytes
+        .ok_or("peak_memory_bytes is missing")?;
     if !(peak > 0.0 && peak < 1_152_921_504_606_846_976.0) {
         return Err("peak_memory_bytes is not positive, or absurdly large");
     }
@@ -150,15 +161,27 @@ fn row(o: &Outcome, trace: &mut Trace) -> Result<(), &'static str> {
         (None, Some(c)) => c.rsplit('/').next().unwrap_or(c),
         (None, None) => return Err("command is missing"),
     };
-    let inputs = o.inputs.as_ref().or(o.prediction.as_ref().and_then(|p| p.inputs.as_ref()));
+    let inputs = o
+        .inputs
+        .as_ref()
+        .or(o.prediction.as_ref().and_then(|p| p.inputs.as_ref()));
     let input_bytes = inputs.and_then(|i| {
-        i.iter().map(|i| i.bytes).collect::<Option<Vec<f64>>>().map(|b| b.iter().sum::<f64>())
+        i.iter()
+            .map(|i| i.bytes)
+            .collect::<Option<Vec<f64>>>()
+            .map(|b| b.iter().sum::<f64>())
     });
     let process = trace.process(name);
     let values: Vec<f64> = trace
         .features
         .iter()
-        .map(|f| if f == "input_bytes" { input_bytes } else { actual.read_bytes })
+        .map(|f| {
+            if f == "input_bytes" {
+                input_bytes
+            } else {
+                actual.read_bytes
+            }
+        })
         .map(|v| v.unwrap_or(f64::NAN))
         .collect();
     trace.values.extend(values);

@@ -141,7 +141,9 @@ fn add(job: &mut Job, fields: &[Cow<'_, str>], at: &Places, step: bool) {
 /// `4G` or `4000M` for the job; older ones `4Gc` for each core, `4Gn` for each node.
 fn request(text: &str, fields: &[Cow<'_, str>], at: &Places) -> Option<f64> {
     let count = |i: Option<usize>| {
-        i.and_then(|i| number(fields[i].as_ref()).ok()).filter(|n| *n >= 1.0).unwrap_or(1.0)
+        i.and_then(|i| number(fields[i].as_ref()).ok())
+            .filter(|n| *n >= 1.0)
+            .unwrap_or(1.0)
     };
     let (text, times) = match text.strip_suffix('c') {
         Some(t) => (t, count(at.cpus)),
@@ -172,7 +174,11 @@ fn finish(job: Job, trace: &mut Trace) {
         Ok(s) => s,
         Err(bad) => return trace.skip(&bad.reason("Elapsed")),
     };
-    let process = trace.process(if job.name.is_empty() { "all" } else { &job.name });
+    let process = trace.process(if job.name.is_empty() {
+        "all"
+    } else {
+        &job.name
+    });
     trace.values.extend(job.values);
     trace.tasks.push(Task {
         process,

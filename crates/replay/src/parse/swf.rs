@@ -19,7 +19,10 @@ pub(super) fn read<R: BufRead>(
     lines: &mut Lines<R>,
     columns: &Columns,
 ) -> Result<Trace, TraceError> {
-    let mut trace = Trace { target: "used_memory".to_owned(), ..Trace::default() };
+    let mut trace = Trace {
+        target: "used_memory".to_owned(),
+        ..Trace::default()
+    };
     let known = || FEATURES.map(|f| f.0).join(", ");
     let wanted: Vec<&str> = if columns.features.is_empty() {
         vec!["requested_processors", "requested_time"]
@@ -28,11 +31,14 @@ pub(super) fn read<R: BufRead>(
     };
     let mut places = Vec::new();
     for name in wanted {
-        let place = FEATURES.iter().find(|f| f.0 == name).ok_or_else(|| TraceError::NoColumn {
-            what: "the feature (--feature)",
-            wanted: name.to_owned(),
-            found: known(),
-        })?;
+        let place = FEATURES
+            .iter()
+            .find(|f| f.0 == name)
+            .ok_or_else(|| TraceError::NoColumn {
+                what: "the feature (--feature)",
+                wanted: name.to_owned(),
+                found: known(),
+            })?;
         trace.features.push(place.0.to_owned());
         places.push(place.1);
     }
@@ -71,7 +77,10 @@ fn row(line: &str, places: &[usize], trace: &mut Trace) -> Result<(), &'static s
     }
     // -1 is missing; anything else below 0 is an error of the writer.
     let at = |i: usize| (v[i] >= 0.0 && v[i].is_finite()).then_some(v[i]);
-    if v.iter().take(count).any(|x| x.is_infinite() || (*x < 0.0 && *x != -1.0)) {
+    if v.iter()
+        .take(count)
+        .any(|x| x.is_infinite() || (*x < 0.0 && *x != -1.0))
+    {
         return Err("a field is negative");
     }
     let processors = at(4).or(at(7)).filter(|p| *p > 0.0).unwrap_or(1.0);
@@ -84,9 +93,8 @@ fn row(line: &str, places: &[usize], trace: &mut Trace) -> Result<(), &'static s
     }
     let seconds = at(3).ok_or("run time is missing")?;
     let complete = match v[10] {
-        1.0 => true,
+        1.0 | -1.0 => true,
         0.0 | 5.0 => false,
-        s if s == -1.0 => true,
         _ => return Err("a part of a job that was checkpointed"),
     };
     let submitted = at(1);
@@ -99,12 +107,16 @@ fn row(line: &str, places: &[usize], trace: &mut Trace) -> Result<(), &'static s
         _ => "all".to_owned(),
     };
     let process = trace.process(&name);
-    trace.values.extend(places.iter().map(|i| at(*i).unwrap_or(f64::NAN)));
+    trace
+        .values
+        .extend(places.iter().map(|i| at(*i).unwrap_or(f64::NAN)));
     trace.tasks.push(Task {
         process,
         peak,
         seconds,
-        requested: at(9).filter(|r| *r > 0.0).map(|r| r * 1024.0 * at(7).unwrap_or(processors)),
+        requested: at(9)
+            .filter(|r| *r > 0.0)
+            .map(|r| r * 1024.0 * at(7).unwrap_or(processors)),
         ended: started.map(|s| s + seconds),
         started,
         #[expect(clippy::cast_possible_truncation, reason = "a share of cores")]

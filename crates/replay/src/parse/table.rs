@@ -29,7 +29,11 @@ pub(super) fn read<R: BufRead>(
     };
     let delimiter = if header.contains('\t') { '\t' } else { ',' };
     let mut fields = Vec::new();
-    split(header.trim_start_matches('\u{feff}'), delimiter, &mut fields);
+    split(
+        header.trim_start_matches('\u{feff}'),
+        delimiter,
+        &mut fields,
+    );
     let header: Vec<String> = fields.iter().map(|f| f.trim().to_owned()).collect();
     let mut trace = Trace::default();
     let places = places(&header, columns, &mut trace)?;
@@ -52,15 +56,15 @@ pub(super) fn read<R: BufRead>(
     Ok(trace)
 }
 
-fn places(
-    header: &[String],
-    columns: &Columns,
-    trace: &mut Trace,
-) -> Result<Places, TraceError> {
+fn places(header: &[String], columns: &Columns, trace: &mut Trace) -> Result<Places, TraceError> {
     let peak = match &columns.target {
         Some(t) => need(header, &[t], "the peak memory (--target)")?,
         None if columns.prefer_rss => need(header, &["rss", "peak_rss"], "the peak memory")?,
-        None => need(header, &["peak_rss", "rss", "peak_memory", "max_rss"], "the peak memory")?,
+        None => need(
+            header,
+            &["peak_rss", "rss", "peak_memory", "max_rss"],
+            "the peak memory",
+        )?,
     };
     let mut features = Vec::new();
     if columns.features.is_empty() {
@@ -93,11 +97,7 @@ fn places(
     })
 }
 
-fn row(
-    fields: &[std::borrow::Cow<'_, str>],
-    at: &Places,
-    trace: &mut Trace,
-) -> Result<(), String> {
+fn row(fields: &[std::borrow::Cow<'_, str>], at: &Places, trace: &mut Trace) -> Result<(), String> {
     let cell = |i: usize| fields[i].as_ref();
     let name = cell(at.process).trim();
     if name.is_empty() || name == "-" {
@@ -114,7 +114,9 @@ fn row(
     }
     let started = at.start.and_then(|i| time(cell(i)));
     let ended = at.complete.and_then(|i| time(cell(i)));
-    let seconds = at.realtime.map_or(Err(Bad::Missing), |i| nextflow_seconds(cell(i)));
+    let seconds = at
+        .realtime
+        .map_or(Err(Bad::Missing), |i| nextflow_seconds(cell(i)));
     let seconds = match (seconds, started, ended) {
         (Ok(s), _, _) => s,
         (Err(Bad::Missing), Some(s), Some(e)) if e >= s => e - s,

@@ -47,7 +47,10 @@ fn nextflow_human_and_raw_units_in_one_file() {
     // A missing feature is missing, not 0.
     assert_eq!(t.values_of(0), [2_147_483_648.0]);
     assert!(t.values_of(1)[0].is_nan());
-    let rss = Columns { prefer_rss: true, ..columns() };
+    let rss = Columns {
+        prefer_rss: true,
+        ..columns()
+    };
     let t = read(NEXTFLOW.as_bytes(), &rss).unwrap();
     assert_eq!((t.tasks.len(), skipped(&t, "rss is missing")), (1, 1));
 }
@@ -91,7 +94,10 @@ fn broken_rows_are_counted_with_the_reason_and_not_fatal() {
     ] {
         assert_eq!(skipped(&t, reason), n, "{reason}: {:?}", t.skipped);
     }
-    assert_eq!(t.read, t.tasks.len() as u64 + t.skipped.values().sum::<u64>());
+    assert_eq!(
+        t.read,
+        t.tasks.len() as u64 + t.skipped.values().sum::<u64>()
+    );
 }
 
 #[test]
@@ -112,7 +118,10 @@ fn errors_say_what_was_looked_for_and_found() {
         e,
         "none of the 2 rows can be used: rss is 0: not measured (1), rss is missing (1)"
     );
-    let wanted = Columns { features: vec!["no_such".to_owned()], ..columns() };
+    let wanted = Columns {
+        features: vec!["no_such".to_owned()],
+        ..columns()
+    };
     let e = read(NEXTFLOW.as_bytes(), &wanted).unwrap_err().to_string();
     assert!(e.contains("no_such") && e.contains("rchar"), "{e}");
     // A terminal is not written to by a file's control characters.
@@ -123,7 +132,12 @@ fn errors_say_what_was_looked_for_and_found() {
 fn compressed_whole_and_cut() {
     let mut text = String::from("process,rss,realtime\n");
     for i in 0..20_000 {
-        text.push_str(&format!("p{},{},{}\n", i % 7, 1_000_000 + i * 7919 % 10_007, 1000 + i));
+        text.push_str(&format!(
+            "p{},{},{}\n",
+            i % 7,
+            1_000_000 + i * 7919 % 10_007,
+            1000 + i
+        ));
     }
     let whole = gz(text.as_bytes());
     let t = read(whole.as_slice(), &columns()).unwrap();
@@ -155,7 +169,10 @@ fn sacct_jobs_are_put_together_from_their_steps() {
     );
     assert_eq!(t.tasks.len(), 2);
     let a = t.tasks[0];
-    assert_eq!((a.peak, a.seconds, a.complete), (2_147_483_648.0, 3600.0, true));
+    assert_eq!(
+        (a.peak, a.seconds, a.complete),
+        (2_147_483_648.0, 3600.0, true)
+    );
     assert_eq!(a.requested, Some(8_589_934_592.0));
     let b = t.tasks[1];
     assert_eq!((b.seconds, b.complete, b.ended), (86400.0, false, None));
@@ -181,7 +198,10 @@ fn swf_with_its_missing_values() {
     let a = t.tasks[0];
     assert_eq!(a.peak, 2048.0 * 1024.0 * 4.0);
     assert_eq!(a.requested, Some(4096.0 * 1024.0 * 4.0));
-    assert_eq!((a.started, a.ended, a.complete), (Some(10.0), Some(110.0), true));
+    assert_eq!(
+        (a.started, a.ended, a.complete),
+        (Some(10.0), Some(110.0), true)
+    );
     assert_eq!(a.cores, Some(2.0));
     assert_eq!(t.processes, ["user 7 executable 3"]);
     assert!(!t.tasks[1].complete);
@@ -199,7 +219,10 @@ fn own_outcomes_by_line_and_as_an_array() {
     assert_eq!(t.tasks.len(), 2);
     assert_eq!(t.processes, ["sort"]);
     assert_eq!(t.values_of(0), [1000.0]);
-    assert_eq!((t.tasks[0].requested, t.tasks[0].cores), (Some(5000.0), Some(1.5)));
+    assert_eq!(
+        (t.tasks[0].requested, t.tasks[0].cores),
+        (Some(5000.0), Some(1.5))
+    );
     assert!(t.tasks[0].complete && !t.tasks[1].complete);
     assert_eq!(t.skipped.values().sum::<u64>(), 3, "{:?}", t.skipped);
     let t = parse(&format!("[{one},\n{died}]"));

@@ -27,7 +27,10 @@ const MOST_BYTES: f64 = 1_152_921_504_606_846_976.0;
 const MOST_SECONDS: f64 = 1000.0 * 366.0 * 86400.0;
 
 fn missing(s: &str) -> bool {
-    matches!(s, "" | "-" | "null" | "NA" | "N/A" | "None" | "none" | "Unknown" | "UNLIMITED")
+    matches!(
+        s,
+        "" | "-" | "null" | "NA" | "N/A" | "None" | "none" | "Unknown" | "UNLIMITED"
+    )
 }
 
 fn bounded(n: f64, most: f64) -> Result<f64, Bad> {
@@ -53,7 +56,11 @@ pub(super) fn bytes(s: &str) -> Result<f64, Bad> {
         return bounded(n, MOST_BYTES);
     }
     if let Some(rest) = s.strip_prefix('-') {
-        return if bytes(rest).is_ok() { Err(Bad::Negative) } else { Err(Bad::NotANumber) };
+        return if bytes(rest).is_ok() {
+            Err(Bad::Negative)
+        } else {
+            Err(Bad::NotANumber)
+        };
     }
     let end = s
         .find(|c: char| c.is_ascii_alphabetic())
@@ -61,9 +68,19 @@ pub(super) fn bytes(s: &str) -> Result<f64, Bad> {
     let unit = s[end..].trim().to_ascii_uppercase();
     let letter = unit.trim_end_matches('B').trim_end_matches('I');
     let text = format!("{}{letter}iB", s[..end].trim());
-    let text = if letter.is_empty() { s[..end].trim().to_owned() } else { text };
+    let text = if letter.is_empty() {
+        s[..end].trim().to_owned()
+    } else {
+        text
+    };
     text.parse::<Bytes>()
-        .map_err(|e| if e.to_string().contains("below") { Bad::Absurd } else { Bad::NotANumber })
+        .map_err(|e| {
+            if e.to_string().contains("below") {
+                Bad::Absurd
+            } else {
+                Bad::NotANumber
+            }
+        })
         .and_then(|b| bounded(b.as_f64(), MOST_BYTES))
 }
 
@@ -82,7 +99,9 @@ pub(super) fn nextflow_seconds(s: &str) -> Result<f64, Bad> {
     }
     let mut total = 0.0;
     for part in s.split_whitespace() {
-        let end = part.find(|c: char| c.is_ascii_alphabetic()).ok_or(Bad::NotANumber)?;
+        let end = part
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or(Bad::NotANumber)?;
         let n: f64 = part[..end].parse().map_err(|_| Bad::NotANumber)?;
         let unit = match &part[end..] {
             "ms" | "milli" | "millis" => 0.001,
@@ -139,7 +158,9 @@ pub(super) fn time(s: &str) -> Option<f64> {
 /// A point in time with a zone (RFC 3339) or in one of the forms of [`time`], in seconds.
 pub(super) fn timestamp(s: &str) -> Option<f64> {
     let exact = s.parse::<jiff::Timestamp>().ok();
-    exact.map(|t| t.as_duration().as_secs_f64()).or_else(|| time(s))
+    exact
+        .map(|t| t.as_duration().as_secs_f64())
+        .or_else(|| time(s))
 }
 
 /// A plain number.
@@ -148,8 +169,16 @@ pub(super) fn number(s: &str) -> Result<f64, Bad> {
     if missing(s) {
         return Err(Bad::Missing);
     }
-    let n: f64 = s.trim_end_matches('%').trim().parse().map_err(|_| Bad::NotANumber)?;
-    if n.is_finite() { Ok(n) } else { Err(Bad::NotANumber) }
+    let n: f64 = s
+        .trim_end_matches('%')
+        .trim()
+        .parse()
+        .map_err(|_| Bad::NotANumber)?;
+    if n.is_finite() {
+        Ok(n)
+    } else {
+        Err(Bad::NotANumber)
+    }
 }
 
 #[cfg(test)]
