@@ -4,6 +4,7 @@
 //! [`cost`] turns it into the amount to ask for; [`history`] learns it from finished tasks.
 
 pub mod cost;
+pub mod extrapolation;
 pub mod history;
 mod predictive;
 

@@ -1,0 +1,97 @@
+//! What the whole of a task will need, from runs on small parts of it.
+//!
+//! # Problem
+//! A ladder of two to five runs at fractions of up to a few per cent, each with its curve of CPU
+//! and memory against the progress through its input, is to tell the CPU time and the peak memory
+//! at twenty to several hundred times the size, with an interval that holds.
+//!
+//! # Approach
+//! Runs have phases: start-up, reading the input, and what comes after the end of the input. Each
+//! is extrapolated by growth laws of its own ([`growth`]), weighted by how well the rungs support
+//! them, and the phases are put together again. What small runs cannot know (caches that no
+//! longer hold the working set, buffers that fill) is a learned bias and width by the factor of
+//! the extrapolation ([`calibration`]).
+
+mod calibration;
+mod cores;
+mod cpu;
+mod growth;
+mod memory;
+mod mixture;
+mod phases;
+
+use crate::Predictive;
+
+pub use cores::busiest_cores;
+pub use cpu::{cpu, wall};
+pub use memory::{amount, memory};
+pub use phases::Phases;
+
+/// One run on a part of the task.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rung {
+    /// Size of the part: bytes of content, or a varied number. Above 0.
+    pub size: f64,
+    /// CPU time, in seconds.
+    pub cpu: f64,
+    /// Wall time, in seconds.
+    pub wall: f64,
+    /// Peak memory, in bytes.
+    pub memory: f64,
+    /// Whether it ran to its own end; else it is the beginning of a larger run.
+    pub complete: bool,
+    /// What was seen inside the run, in order of time.
+    pub curve: Vec<Point>,
+}
+
+/// One look inside a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// Seconds since the start.
+    pub at: f64,
+    /// CPU seconds so far.
+    pub cpu: f64,
+    /// Memory now, in bytes.
+    pub memory: f64,
+    /// The part of its input that was read so far, from 0 to 1.
+    pub progress: f64,
+}
+
+/// A distribution with the reasons for it, in words for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extrapolated {
+    /// What the whole may need.
+    pub predictive: Predictive,
+    /// Why.
+    pub explain: Vec<String>,
+}
+
+/// The rungs that can be used, in order of size, those of one size taken together: of repeated
+/// runs the one with the least CPU time (the others were disturbed) and the most memory.
+fn usable(rungs: &[Rung]) -> Vec<Rung> {
+    let mut sorted: Vec<Rung> = rungs
+        .iter()
+        .filter(|r| {
+            r.size > 0.0
+                && [r.size, r.cpu, r.wall, r.memory]
+                    .iter()
+                    .all(|v| v.is_finite())
+        })
+        .cloned()
+        .collect();
+    sorted.sort_by(|a, b| a.size.total_cmp(&b.size));
+    let mut out: Vec<Rung> = Vec::with_capacity(sorted.len());
+    for rung in sorted {
+        match out.last_mut() {
+            Some(last) if rung.size < last.size * 1.02 => {
+                let memory = last.memory.max(rung.memory);
+                if rung.cpu < last.cpu {
+                    *last = rung;
+                }
+                last.memory = memory;
+            }
+            _ => out.push(rung),
+        }
+    }
+    out
+}
