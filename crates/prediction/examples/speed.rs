@@ -1,45 +1,52 @@
-use foreshadow_prediction::history::*;
+//! How long a learner takes to predict and observe, with 1,000 and with a million observations.
+//! Run by `benches/replay/run`.
+
+use std::hint::black_box;
 use std::time::Instant;
+
+use foreshadow_prediction::history::{Config, Features, Learner, Observation};
+
 fn main() {
-    for nf in [1usize, 3, 8] {
-        let mut l = Learner::new(Config::default());
-        let mut u = 88172645463325252u64;
-        let mut rnd = || {
-            u ^= u << 13;
-            u ^= u >> 7;
-            u ^= u << 17;
-            (u >> 11) as f64 / (1u64 << 53) as f64
-        };
-        let mut times = Vec::new();
-        for i in 0..1_000_000u64 {
-            let mut f = Features::new();
-            let x = 1e6 * (1.0 + 50.0 * rnd());
-            f.set("input_bytes", x);
-            for k in 1..nf {
-                f.set(format!("f{k}"), rnd() * 100.0);
-            }
-            let y = (1e8 + 3.0 * x) * (1.0 + 0.05 * rnd());
-            let t = Instant::now();
-            let _ = std::hint::black_box(l.predict(&f));
-            l.observe(&f, &Observation::complete(y)).unwrap();
-            times.push(t.elapsed().as_nanos() as u32);
-            if i + 1 == 1000 || i + 1 == 1_000_000 {
-                let k = times.len();
-                let mut last: Vec<u32> = times[k.saturating_sub(1000)..].to_vec();
-                last.sort();
-                println!(
-                    "features {nf} n {} median {} ns p90 {} p99 {} mean {}",
-                    i + 1,
-                    last[last.len() / 2],
-                    last[last.len() * 9 / 10],
-                    last[last.len() * 99 / 100],
-                    last.iter().map(|x| *x as u64).sum::<u64>() / last.len() as u64
-                );
-            }
-            if nf == 8 && i == 20000 {
-                break;
-            }
+    println!("| features | observations | median µs | mean µs | p99 µs |\n|---|---|---|---|---|");
+    for features in [1, 3, 8] {
+        run(features);
+    }
+}
+
+fn run(features: usize) {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let names: Vec<String> = (0..features).map(|i| format!("feature {i}")).collect();
+    let mut learner = Learner::new(Config::default());
+    let mut times = Vec::with_capacity(1_000_000);
+    for i in 1..=1_000_000_u32 {
+        let mut f = Features::new();
+        for name in &names {
+            f.set(name.as_str(), 1e6 * (1.0 + 50.0 * random()));
         }
-        println!("json {}", serde_json::to_string(&l).unwrap().len());
+        let x = f.get(&names[0]).unwrap_or(0.0);
+        let value = (1e8 + 3.0 * x) * (1.0 + 0.05 * random());
+        let start = Instant::now();
+        let _ = black_box(learner.predict(&f));
+        if learner.observe(&f, &Observation::complete(value)).is_err() {
+            continue;
+        }
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+        if i == 1000 || i == 1_000_000 {
+            // Of the last thousand.
+            let mut last = times[times.len() - 1000..].to_vec();
+            last.sort_unstable_by(f64::total_cmp);
+            println!(
+                "| {features} | {i} | {:.1} | {:.1} | {:.1} |",
+                last[500],
+                last.iter().sum::<f64>() / 1000.0,
+                last[990]
+            );
+        }
     }
 }

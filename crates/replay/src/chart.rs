@@ -116,7 +116,11 @@ pub(crate) fn lines(
         )?;
     }
     for l in lines {
-        write!(out, r#"<polyline fill="none" stroke-width="2" stroke="{}" points=""#, l.colour)?;
+        write!(
+            out,
+            r#"<polyline fill="none" stroke-width="2" stroke="{}" points=""#,
+            l.colour
+        )?;
         for (t, v) in &l.points {
             write!(out, "{:.1},{:.1} ", x(*t), y(*v))?;
         }

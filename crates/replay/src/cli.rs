@@ -121,7 +121,12 @@ impl ReplayArgs {
         let shuffled = self.shuffle.is_some();
         let mut methods = self.methods.clone();
         let mut seen = Vec::new();
-        methods.retain(|m| !seen.contains(m) && { seen.push(*m); true });
+        methods.retain(|m| {
+            !seen.contains(m) && {
+                seen.push(*m);
+                true
+            }
+        });
         Options {
             columns: Columns {
                 format: self.format,
@@ -144,11 +149,7 @@ impl ReplayArgs {
     }
 }
 
-fn execute(
-    args: &ReplayArgs,
-    out: &mut impl Write,
-    err: &mut impl Write,
-) -> Result<(), Failure> {
+fn execute(args: &ReplayArgs, out: &mut impl Write, err: &mut impl Write) -> Result<(), Failure> {
     if args.json && args.emit.is_some() && args.emit_file.is_none() {
         return Err(Failure::TwoOutputs);
     }
@@ -156,22 +157,34 @@ fn execute(
     let input: Box<dyn Read> = if args.trace.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(&args.trace)
-            .map_err(|error| Failure::Open { path: path.clone(), error })?;
+        let file = File::open(&args.trace).map_err(|error| Failure::Open {
+            path: path.clone(),
+            error,
+        })?;
         Box::new(file)
     };
-    let report = crate::replay(input, &args.options())
-        .map_err(|error| Failure::Trace { path: path.clone(), error })?;
+    let report = crate::replay(input, &args.options()).map_err(|error| Failure::Trace {
+        path: path.clone(),
+        error,
+    })?;
     if let Some(file) = &args.html {
-        let name = args.trace.file_name().map_or(path.clone(), |n| n.to_string_lossy().into());
+        let name = args
+            .trace
+            .file_name()
+            .map_or(path.clone(), |n| n.to_string_lossy().into());
         write_file(file, crate::html(&report, &name).as_bytes())?;
     }
     let config = args.emit.map(|target| crate::emit(&report, target));
-    let std_out = |error| Failure::Write { path: "standard output".to_owned(), error };
+    let std_out = |error| Failure::Write {
+        path: "standard output".to_owned(),
+        error,
+    };
     match (&config, &args.emit_file) {
         (Some(text), Some(file)) => write_file(file, text.as_bytes())?,
         (Some(text), None) => {
-            out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(std_out)?;
+            out.write_all(text.as_bytes())
+                .and_then(|()| out.flush())
+                .map_err(std_out)?;
             // The table is an addition here: with standard error closed the result stands.
             let _ = err.write_all(crate::table(&report, args.top).as_bytes());
             return Ok(());
@@ -181,7 +194,8 @@ fn execute(
     if args.json {
         write_json(&report, out)
     } else {
-        out.write_all(crate::table(&report, args.top).as_bytes()).and_then(|()| out.flush())
+        out.write_all(crate::table(&report, args.top).as_bytes())
+            .and_then(|()| out.flush())
     }
     .map_err(std_out)
 }
@@ -196,7 +210,10 @@ fn write_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
 /// Whole or not at all: into a neighbour first, then renamed. What is no regular file (a pipe,
 /// `/dev/stdout`) is written to directly.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |error| Failure::Write { path: path.display().to_string(), error };
+    let failed = |error| Failure::Write {
+        path: path.display().to_string(),
+        error,
+    };
     if path.exists() && !path.is_file() {
         return std::fs::write(path, bytes).map_err(failed);
     }

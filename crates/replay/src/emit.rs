@@ -69,7 +69,11 @@ pub fn emit(report: &Report, target: Target) -> String {
 fn write_rows(out: &mut String, report: &Report, target: Target) -> std::fmt::Result {
     let rows: Vec<_> = report.processes.iter().collect();
     let rows: Vec<Row<'_>> = rows.iter().filter_map(Row::new).collect();
-    let comment = if target == Target::Nextflow { "//" } else { "#" };
+    let comment = if target == Target::Nextflow {
+        "//"
+    } else {
+        "#"
+    };
     writeln!(
         out,
         "{comment} From {} finished tasks: the largest allocation among recent ones, half as long again as the longest run.",
@@ -104,7 +108,11 @@ fn snakemake(out: &mut String, rows: &[Row<'_>]) -> std::fmt::Result {
     for r in rows {
         writeln!(out, "  {}:", quoted(r.name))?;
         // Some executors read this as 10^6 bytes, some as 2^20: rounded up to hold either way.
-        writeln!(out, "    mem_mb: {}", (r.mib * 1_048_576).div_ceil(1_000_000))?;
+        writeln!(
+            out,
+            "    mem_mb: {}",
+            (r.mib * 1_048_576).div_ceil(1_000_000)
+        )?;
         writeln!(out, "    runtime: {}", r.minutes)?;
     }
     if rows.iter().any(|r| r.cores.is_some()) {
@@ -133,5 +141,7 @@ fn sbatch(out: &mut String, rows: &[Row<'_>]) -> std::fmt::Result {
 
 /// Names come from a file of someone's: a line break in one must not become a line of its own.
 fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    name.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

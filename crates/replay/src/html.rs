@@ -49,7 +49,11 @@ fn write_html(out: &mut String, report: &Report, title: &str) -> fmt::Result {
     over_time(out, report)?;
     learning(out, report)?;
     if !report.curves.points.is_empty() {
-        writeln!(out, "<h2>What was given and what was used</h2><p class=\"d\">Each point a task (of {}): peak across, first allocation up. Below the diagonal the first attempt failed.</p>", report.curves.stride)?;
+        writeln!(
+            out,
+            "<h2>What was given and what was used</h2><p class=\"d\">Each point a task (of {}): peak across, first allocation up. Below the diagonal the first attempt failed.</p>",
+            report.curves.stride
+        )?;
         scatter(out, "First allocation against peak", &report.curves.points)?;
     }
     processes(out, report)?;
@@ -93,7 +97,11 @@ fn methods(out: &mut String, report: &Report) -> fmt::Result {
     let percent =
         |share: Option<f64>| share.map_or("–".to_owned(), |s| format!("{:.1} %", s * 100.0));
     for m in &report.methods {
-        let class = if m.name == Name::Foreshadow { " class=\"b\"" } else { "" };
+        let class = if m.name == Name::Foreshadow {
+            " class=\"b\""
+        } else {
+            ""
+        };
         writeln!(
             out,
             "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.0} %</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -117,7 +125,7 @@ fn over_time(out: &mut String, report: &Report) -> fmt::Result {
     let (Some((from, to)), false) = (report.curves.span, report.curves.time.is_empty()) else {
         return Ok(());
     };
-    writeln!(out, "<h2>Waste over time, summed</h2>")?;
+    writeln!(out, "<h2>Waste over time, summed, GB·h</h2>")?;
     let parts = report.curves.time.len() as f64;
     let mut drawn = Vec::new();
     for (m, method) in report.methods.iter().enumerate() {
@@ -130,7 +138,11 @@ fn over_time(out: &mut String, report: &Report) -> fmt::Result {
             sum += part[m] / GBH;
             points.push(((i + 1) as f64 / parts, sum));
         }
-        drawn.push(Line { label: method.name.to_string(), colour: colour(m), points });
+        drawn.push(Line {
+            label: method.name.to_string(),
+            colour: colour(m),
+            points,
+        });
     }
     let hours = (to - from) / 3600.0;
     let labels: Vec<(f64, String)> = (0..=4)
@@ -145,7 +157,9 @@ fn over_time(out: &mut String, report: &Report) -> fmt::Result {
 fn learning(out: &mut String, report: &Report) -> fmt::Result {
     let curve = &report.curves.learning;
     // Octaves in which nothing was scored (a warm-up) have nothing to show.
-    let octaves: Vec<usize> = (0..curve.len()).filter(|o| curve[*o].iter().any(|s| s.used > 0.0)).collect();
+    let octaves: Vec<usize> = (0..curve.len())
+        .filter(|o| curve[*o].iter().any(|s| s.used > 0.0))
+        .collect();
     if octaves.len() < 2 {
         return Ok(());
     }
@@ -190,15 +204,23 @@ fn processes(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "<h2>By process</h2><p class=\"d\">Waste in GB·h / failures.</p><div class=\"w\"><table><tr><th>process</th><th>tasks</th>"
     )?;
-    let names: Vec<Name> =
-        report.methods.iter().map(|m| m.name).filter(|n| *n != Name::Oracle).collect();
+    let names: Vec<Name> = report
+        .methods
+        .iter()
+        .map(|m| m.name)
+        .filter(|n| *n != Name::Oracle)
+        .collect();
     for n in &names {
         write!(out, "<th>{n}</th>")?;
     }
     writeln!(out, "</tr>")?;
     let mut all: Vec<_> = report.processes.iter().collect();
     let waste = |p: &crate::ProcessReport<'_>| {
-        names.iter().filter_map(|n| p.of(*n)).map(|s| s.0).fold(0.0, f64::max)
+        names
+            .iter()
+            .filter_map(|n| p.of(*n))
+            .map(|s| s.0)
+            .fold(0.0, f64::max)
     };
     all.sort_by(|a, b| waste(b).total_cmp(&waste(a)));
     for p in all.iter().take(MOST) {
@@ -223,7 +245,10 @@ fn rows(out: &mut String, report: &Report) -> fmt::Result {
         report.rows.read, report.rows.used
     )?;
     if !report.rows.skipped.is_empty() {
-        writeln!(out, "<table><tr><th>left out because</th><th>rows</th></tr>")?;
+        writeln!(
+            out,
+            "<table><tr><th>left out because</th><th>rows</th></tr>"
+        )?;
         for (reason, n) in &report.rows.skipped {
             writeln!(out, "<tr><td>{}</td><td>{n}</td></tr>", escape(reason))?;
         }

@@ -62,7 +62,10 @@ impl Default for Options {
                 whole_processes: false,
             },
             methods: Name::USUAL.to_vec(),
-            limits: Limits { node: 128e9, unknown: 1_073_741_824.0 },
+            limits: Limits {
+                node: 128e9,
+                unknown: 1_073_741_824.0,
+            },
         }
     }
 }
@@ -85,7 +88,13 @@ pub fn replay(input: impl Read, options: &Options) -> Result<Report, TraceError>
         (to > from).then_some((from, to))
     };
     let mut gather = report::Gather::new(&options.methods, span);
-    simulate(&mut trace, &options.protocol, &options.methods, &options.limits, &mut gather);
+    simulate(
+        &mut trace,
+        &options.protocol,
+        &options.methods,
+        &options.limits,
+        &mut gather,
+    );
     let rows = Rows {
         read: trace.read,
         used: trace.read.saturating_sub(trace.skipped.values().sum()),
@@ -103,8 +112,11 @@ pub fn replay(input: impl Read, options: &Options) -> Result<Report, TraceError>
     if report.methods.iter().all(|m| m.tasks == 0) {
         report.warnings.push("no task was scored".to_owned());
     }
-    let features =
-        if trace.features.is_empty() { "none".to_owned() } else { trace.features.join(", ") };
+    let features = if trace.features.is_empty() {
+        "none".to_owned()
+    } else {
+        trace.features.join(", ")
+    };
     report.setting = vec![
         format!("peak memory from column {}", trace.target),
         format!("features: {features}"),

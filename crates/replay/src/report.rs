@@ -89,7 +89,11 @@ impl MethodReport {
             coverage_p95: share(s.in_p95),
             over_allocation: over(s.waste - s.retried),
             retries_gbh: s.retried / GBH,
-            utilisation: if s.used > 0.0 { s.used / (s.used + s.waste) } else { 1.0 },
+            utilisation: if s.used > 0.0 {
+                s.used / (s.used + s.waste)
+            } else {
+                1.0
+            },
         }
     }
 }
@@ -141,7 +145,9 @@ impl Processes {
 
     /// All of them, those with the most tasks first.
     pub fn iter(&self) -> impl Iterator<Item = ProcessReport<'_>> {
-        let mut order: Vec<u32> = (0..self.ids.len()).filter_map(|i| u32::try_from(i).ok()).collect();
+        let mut order: Vec<u32> = (0..self.ids.len())
+            .filter_map(|i| u32::try_from(i).ok())
+            .collect();
         order.sort_by_key(|i| std::cmp::Reverse(self.tasks[*i as usize]));
         order.into_iter().map(|i| self.get(i as usize))
     }
@@ -230,11 +236,18 @@ impl Gather {
         Gather {
             names: names.to_vec(),
             totals: vec![Score::default(); names.len()],
-            processes: Processes { methods: names.to_vec(), ..Processes::default() },
+            processes: Processes {
+                methods: names.to_vec(),
+                ..Processes::default()
+            },
             current: vec![(0.0, 0); names.len()],
             current_tasks: 0,
             curves: Curves {
-                time: if span.is_some() { vec![vec![0.0; names.len()]; PARTS] } else { Vec::new() },
+                time: if span.is_some() {
+                    vec![vec![0.0; names.len()]; PARTS]
+                } else {
+                    Vec::new()
+                },
                 span,
                 stride: 1,
                 ..Curves::default()
@@ -244,12 +257,7 @@ impl Gather {
         }
     }
 
-    pub fn finish(
-        mut self,
-        names: Vec<String>,
-        rows: Rows,
-        seconds: f64,
-    ) -> Report {
+    pub fn finish(mut self, names: Vec<String>, rows: Rows, seconds: f64) -> Report {
         self.processes.names = names;
         Report {
             schema: "foreshadow.replay/1",

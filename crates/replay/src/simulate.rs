@@ -10,7 +10,7 @@ pub struct Protocol {
     pub shuffle: Option<u64>,
     /// The share of each process that is only learned from (0..1), at its beginning.
     pub warmup: f64,
-    /// Processes with fewer complete tasks are left out.
+    /// Processes with fewer complete tasks are left out, if this is above 1.
     pub least_tasks: usize,
     /// Leave out whole processes that have a task with run time 0 (as the Sizey paper does), not
     /// just those tasks.
@@ -134,7 +134,7 @@ fn group(trace: &mut Trace, protocol: &Protocol) -> Vec<u32> {
         let p = t.process as usize;
         if protocol.whole_processes && zero[p] {
             counts[0] += 1;
-        } else if (complete[p] as usize) < protocol.least_tasks {
+        } else if protocol.least_tasks > 1 && (complete[p] as usize) < protocol.least_tasks {
             counts[1] += 1;
         } else if t.seconds == 0.0 {
             counts[2] += 1;
@@ -235,8 +235,11 @@ fn one(
         let i = *i as usize;
         let task = &trace.tasks[i];
         let known = known(trace, i);
-        let outcome =
-            Outcome { peak: task.peak, seconds: task.seconds, complete: task.complete };
+        let outcome = Outcome {
+            peak: task.peak,
+            seconds: task.seconds,
+            complete: task.complete,
+        };
         // What a killed task would have needed is not known: it is learned from, not scored.
         let scored = task.complete && played >= warm;
         played += usize::from(task.complete);

@@ -17,7 +17,11 @@ fn write_table(out: &mut String, report: &Report, most: usize) -> std::fmt::Resu
     for line in &report.setting {
         writeln!(out, "{line}")?;
     }
-    writeln!(out, "{} rows read, {} used", report.rows.read, report.rows.used)?;
+    writeln!(
+        out,
+        "{} rows read, {} used",
+        report.rows.read, report.rows.used
+    )?;
     for (reason, n) in &report.rows.skipped {
         writeln!(out, "  {n:>8} left out: {reason}")?;
     }
@@ -29,7 +33,8 @@ fn write_table(out: &mut String, report: &Report, most: usize) -> std::fmt::Resu
         "\n{:<16} {:>12} {:>9} {:>12} {:>8} {:>8} {:>7} {:>7}",
         "method", "waste GB·h", "failures", "retries GB·h", "over", "used", "80 %", "95 %"
     )?;
-    let percent = |share: Option<f64>| share.map_or("-".to_owned(), |s| format!("{:.1} %", s * 100.0));
+    let percent =
+        |share: Option<f64>| share.map_or("-".to_owned(), |s| format!("{:.1} %", s * 100.0));
     for m in &report.methods {
         writeln!(
             out,
@@ -66,15 +71,24 @@ fn processes(out: &mut String, report: &Report, most: usize) -> std::fmt::Result
     };
     let mut all: Vec<_> = report.processes.iter().collect();
     let waste = |p: &crate::ProcessReport<'_>| {
-        report.methods.iter().filter_map(|m| p.of(m.name)).map(|s| s.0).fold(0.0, f64::max)
+        report
+            .methods
+            .iter()
+            .filter_map(|m| p.of(m.name))
+            .map(|s| s.0)
+            .fold(0.0, f64::max)
     };
     all.sort_by(|a, b| waste(b).total_cmp(&waste(a)));
     if all.is_empty() || most == 0 {
         return Ok(());
     }
     writeln!(out, "\nprocesses by waste, GB·h / failures:")?;
-    let columns: Vec<Name> =
-        report.methods.iter().map(|m| m.name).filter(|n| *n != Name::Oracle).collect();
+    let columns: Vec<Name> = report
+        .methods
+        .iter()
+        .map(|m| m.name)
+        .filter(|n| *n != Name::Oracle)
+        .collect();
     write!(out, "{:<40} {:>6}", "", "tasks")?;
     for c in &columns {
         write!(out, " {:>16}", c.as_str())?;
@@ -89,7 +103,11 @@ fn processes(out: &mut String, report: &Report, most: usize) -> std::fmt::Result
         writeln!(out)?;
     }
     if all.len() > most {
-        writeln!(out, "and {} more ({shown} by process: --json)", all.len() - most)?;
+        writeln!(
+            out,
+            "and {} more ({shown} by process: --json)",
+            all.len() - most
+        )?;
     }
     Ok(())
 }
@@ -118,6 +136,8 @@ fn tail(name: &str, most: usize) -> String {
     if n <= most {
         name.chars().map(clean).collect()
     } else {
-        std::iter::once('…').chain(name.chars().skip(n - most + 1).map(clean)).collect()
+        std::iter::once('…')
+            .chain(name.chars().skip(n - most + 1).map(clean))
+            .collect()
     }
 }

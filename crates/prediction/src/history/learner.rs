@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::change::Change;
-use super::fit::{FLOOR, Fit, Model, Place, symlog};
+use super::fit::{FLOOR, Fit, Place};
 use super::memory::{Memory, Seen};
+use super::models::{Model, symlog};
 use super::{Features, Observation, ObservationError};
 use crate::Predictive;
 
@@ -71,12 +72,13 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The central interval that holds the outcome with this probability.
+    /// The central interval that holds the outcome with this probability. Its ends are moved out
+    /// by less than a byte in a gigabyte, so that a constant lies within whatever the rounding.
     pub fn interval(&self, probability: f64) -> (f64, f64) {
         let tail = (1.0 - probability) / 2.0;
         (
-            self.predictive.quantile(tail),
-            self.predictive.quantile(1.0 - tail),
+            self.predictive.quantile(tail) * (1.0 - ROUNDING),
+            self.predictive.quantile(1.0 - tail) * (1.0 + ROUNDING),
         )
     }
 
@@ -152,6 +154,9 @@ impl TryFrom<u32> for Version {
 #[error("learner state has version {0}, this program reads version 1")]
 struct UnknownVersion(u32);
 
+/// Amounts closer than this, relative, are the same: logarithms and back don't give them exactly.
+const ROUNDING: f64 = 1e-9;
+
 /// Most shadow errors kept.
 const SHADOWS: usize = 64;
 
@@ -206,11 +211,18 @@ impl Learner {
         let mut ly = outcome.value.ln();
         let mut weight = 1.0;
         if outcome.censored {
+            let forecast = raw.and_then(Predictive::from_weighted);
+            if forecast
+                .as_ref()
+                .is_some_and(|p| p.cdf(outcome.value) < 0.5)
+            {
+                // That the amount is above what most are above tells nothing.
+                self.observed += 1;
+                return Ok(());
+            }
             // The amount is above the bound: the middle of what the forecast has above it, or
             // where it has nothing, a little more than the bound. It counts as half an observation.
-            ly = raw
-                .as_ref()
-                .and_then(|atoms| Predictive::from_weighted(atoms.clone()))
+            ly = forecast
                 .and_then(|p| p.given_above(outcome.value))
                 .map_or(ly + 0.2, |p| p.quantile(0.5).max(outcome.value).ln());
             weight = 0.5;
@@ -236,10 +248,10 @@ impl Learner {
             },
             capacity,
         );
-        // With many observations one more changes little: refitting at every sixty-fourth part
+        // With many observations one more changes little: refitting at every thirty-second part
         // keeps the mean cost flat.
         let n = self.memory.len() as u64;
-        if n < 64 || self.observed.is_multiple_of((n / 64).max(1)) {
+        if self.observed.is_multiple_of((n / 32).max(1)) {
             self.fit = Fit::new(&self.memory);
         }
         Ok(())
@@ -312,9 +324,16 @@ impl Learner {
 
     /// Compares an outcome with what was forecast.
     fn judge(&mut self, atoms: &[(f64, f64)], value: f64) {
-        let below: f64 = atoms.iter().take_while(|a| a.0 <= value).map(|a| a.1).sum();
-        let next = atoms.iter().find(|a| a.0 > value).map_or(0.0, |a| a.1);
-        let rank = (below + next / 2.0).clamp(0.0, 1.0);
+        // The middle of what lies at the value, so that ties count half below and half above.
+        let (low, high) = (value * (1.0 - ROUNDING), value * (1.0 + ROUNDING));
+        let below: f64 = atoms.iter().take_while(|a| a.0 < low).map(|a| a.1).sum();
+        let at: f64 = atoms
+            .iter()
+            .filter(|a| a.0 >= low && a.0 <= high)
+            .map(|a| a.1)
+            .sum();
+        let next = atoms.iter().find(|a| a.0 > high).map_or(0.0, |a| a.1);
+        let rank = (below + if at > 0.0 { at / 2.0 } else { next / 2.0 }).clamp(0.0, 1.0);
         self.calibration.update(rank, self.config.calibration_step);
         if self.since_change < 8 {
             return;

@@ -25,6 +25,7 @@ mod features;
 mod fit;
 mod learner;
 mod memory;
+mod models;
 
 pub use blend::blend;
 pub use features::{Features, Observation, ObservationError};

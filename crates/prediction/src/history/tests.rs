@@ -49,7 +49,8 @@ fn one_run_is_a_wide_forecast_around_it() {
 
 #[test]
 fn follows_lines_power_laws_and_steps() {
-    let shapes: [(&str, fn(f64) -> f64); 4] = [
+    type Shape = fn(f64) -> f64;
+    let shapes: [(&str, Shape); 4] = [
         ("line", |x| 5e7 + 3.0 * x),
         ("power", |x| 2e4 * x.powf(0.6)),
         ("flat", |_| 3e8),

@@ -18,7 +18,7 @@ pub use vpa::Vpa;
 pub use witt::{WittPercentile, WittRegression};
 
 /// A way to size tasks, by the name it has in reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
     /// Knows the peak: waste 0.
     Oracle,

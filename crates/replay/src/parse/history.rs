@@ -81,7 +81,10 @@ pub(super) fn read<R: BufRead>(
             found: "peak_memory_bytes".to_owned(),
         });
     }
-    let mut trace = Trace { target: "peak_memory_bytes".to_owned(), ..Trace::default() };
+    let mut trace = Trace {
+        target: "peak_memory_bytes".to_owned(),
+        ..Trace::default()
+    };
     if columns.features.is_empty() {
         trace.features.push("input_bytes".to_owned());
     }

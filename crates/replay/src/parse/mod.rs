@@ -144,7 +144,7 @@ fn read_plain<R: BufRead>(mut lines: Lines<R>, columns: &Columns) -> Result<Trac
         Some(format) => format,
         None => {
             return Err(TraceError::UnknownFormat {
-                first: first.chars().take(60).collect(),
+                first: printable(first, 60),
             });
         }
     };
@@ -171,6 +171,9 @@ fn guess(first: &str) -> Option<Format> {
     if first.starts_with(['{', '[']) {
         return Some(Format::Foreshadow);
     }
+    if first.contains(|c: char| c.is_control() && c != '\t') {
+        return None;
+    }
     if first.contains('|') {
         return Some(Format::Sacct);
     }
@@ -192,8 +195,18 @@ fn need(header: &[String], wanted: &[&str], what: &'static str) -> Result<usize,
     find(header, wanted).ok_or_else(|| TraceError::NoColumn {
         what,
         wanted: wanted.join(", "),
-        found: header.join(", "),
+        found: printable(&header.join(", "), 600),
     })
+}
+
+/// The start of a text from a file, safe to show in a terminal.
+fn printable(s: &str, most: usize) -> String {
+    let clean = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    let mut out: String = s.chars().take(most).map(clean).collect();
+    if out.len() < s.len() && s.chars().count() > most {
+        out.push('…');
+    }
+    out
 }
 
 #[cfg(test)]

@@ -19,7 +19,10 @@ pub(super) fn read<R: BufRead>(
     lines: &mut Lines<R>,
     columns: &Columns,
 ) -> Result<Trace, TraceError> {
-    let mut trace = Trace { target: "used_memory".to_owned(), ..Trace::default() };
+    let mut trace = Trace {
+        target: "used_memory".to_owned(),
+        ..Trace::default()
+    };
     let known = || FEATURES.map(|f| f.0).join(", ");
     let wanted: Vec<&str> = if columns.features.is_empty() {
         vec!["requested_processors", "requested_time"]
@@ -90,9 +93,8 @@ fn row(line: &str, places: &[usize], trace: &mut Trace) -> Result<(), &'static s
     }
     let seconds = at(3).ok_or("run time is missing")?;
     let complete = match v[10] {
-        1.0 => true,
+        1.0 | -1.0 => true,
         0.0 | 5.0 => false,
-        s if s == -1.0 => true,
         _ => return Err("a part of a job that was checkpointed"),
     };
     let submitted = at(1);

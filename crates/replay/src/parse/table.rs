@@ -60,7 +60,11 @@ fn places(header: &[String], columns: &Columns, trace: &mut Trace) -> Result<Pla
     let peak = match &columns.target {
         Some(t) => need(header, &[t], "the peak memory (--target)")?,
         None if columns.prefer_rss => need(header, &["rss", "peak_rss"], "the peak memory")?,
-        None => need(header, &["peak_rss", "rss", "peak_memory", "max_rss"], "the peak memory")?,
+        None => need(
+            header,
+            &["peak_rss", "rss", "peak_memory", "max_rss"],
+            "the peak memory",
+        )?,
     };
     let mut features = Vec::new();
     if columns.features.is_empty() {

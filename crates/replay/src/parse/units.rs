@@ -214,7 +214,7 @@ mod tests {
     fn durations_and_times() {
         assert_eq!(nextflow_seconds("12291"), Ok(12.291));
         assert_eq!(nextflow_seconds("1h 2m 3s"), Ok(3723.0));
-        assert_eq!(nextflow_seconds("350ms"), Ok(0.35));
+        assert_eq!(nextflow_seconds("250ms"), Ok(0.25));
         assert_eq!(nextflow_seconds("-3"), Err(Bad::Negative));
         assert_eq!(nextflow_seconds("soon"), Err(Bad::NotANumber));
         assert_eq!(clock_seconds("1-02:03:04"), Ok(93784.0));
