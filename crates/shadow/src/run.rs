@@ -164,7 +164,7 @@ struct Watch<'a> {
     progress: Option<Bytes>,
 }
 
-/// A shadow frozen for longer than this gives up.
+/// A shadow that was frozen for longer than this altogether gives up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Watch<'_> {
@@ -255,7 +255,7 @@ impl Watch<'_> {
             if !live.suffers() {
                 break true;
             }
-            if since.elapsed() > PATIENCE || cancelled() {
+            if self.frozen + since.elapsed() > PATIENCE || cancelled() {
                 break false;
             }
         };

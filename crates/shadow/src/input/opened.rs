@@ -87,7 +87,9 @@ pub fn merge_opened(
         let real = path.canonicalize().unwrap_or_else(|_| path.clone());
         let known = merged.inputs.iter().any(|i| {
             i.real == real
-                || (matches!(i.kind, Kind::Directory { .. }) && real.starts_with(&i.real))
+                || (i.role == Role::Data
+                    && matches!(i.kind, Kind::Directory { .. })
+                    && real.starts_with(&i.real))
         });
         let seen = files.iter().any(|f| f.real == real);
         if known || seen || merged.excluded.iter().any(|(p, _)| p == path) {
