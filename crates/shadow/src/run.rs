@@ -3,9 +3,10 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use foreshadow_diagnostics::{Pace, Recorder, RecorderOptions, Recording};
@@ -125,12 +126,14 @@ pub fn run(
     fill(&sandbox)?;
 
     let stderr = tempfile::tempfile().map_err(ShadowError::ErrorOutput)?;
+    // Not /dev/null: some programs (grep, tar) do less work for it.
+    let (output, sink) = io::pipe().map_err(ShadowError::Output)?;
     let program = Program {
         argv: spec.argv,
         env: spec.env,
         cwd: spec.cwd,
         stdin: spec.stdin.map_or(Stream::Null, |f| Stream::Fd(f.into())),
-        stdout: Stream::Null,
+        stdout: Stream::Fd(sink.into()),
         stderr: Stream::Fd(stderr.try_clone().map_err(ShadowError::ErrorOutput)?.into()),
     };
     let recorder = Recorder::start(
@@ -142,7 +145,12 @@ pub fn run(
         },
     )?;
     let process = sandbox.start(program)?;
-    Watch {
+    // Ends with the last of the shadow's processes.
+    let drain = thread::spawn(move || {
+        let mut output = output;
+        io::copy(&mut output, &mut io::sink())
+    });
+    let run = Watch {
         host,
         environment: &environment,
         recorder,
@@ -151,7 +159,10 @@ pub fn run(
         allowance,
         progress: spec.progress,
     }
-    .until_end(stderr, cancelled)
+    .until_end(stderr, cancelled)?;
+    // What became of its output is of no interest; all of it has been read.
+    let _ = drain.join();
+    Ok(run)
 }
 
 struct Watch<'a> {

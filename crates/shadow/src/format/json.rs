@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_array_of_a_collection() {
-        let text = br#"{"bbox":[1,2],"x":{"features":[{"a":[1]},{"a":[2]},{"b":"[[["},{"a":[3]}]},"z":1}"#;
+        let text =
+            br#"{"bbox":[1,2],"x":{"features":[{"a":[1]},{"a":[2]},{"b":"[[["},{"a":[3]}]},"z":1}"#;
         assert_eq!(main_array(text, true), Some((30, 2)));
         assert_eq!(main_array(&text[..45], false), Some((30, 2)));
         assert_eq!(
