@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn lines(
         some in prop::collection::vec("[ -~é\t]{0,80}", 1..40),
-        times in 1_usize..200,
+        times in 1_usize..120,
         fraction in 0.005..0.9,
         pick in picks(),
         seed in any::<u64>(),
