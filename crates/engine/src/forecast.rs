@@ -157,7 +157,14 @@ fn rung(of: &shadow::Rung) -> Option<Rung> {
         cpu: recording.cpu.as_secs_f64(),
         wall: recording.wall.as_secs_f64(),
         memory: recording.peak_memory.as_f64(),
-        complete: of.run.recording.exit.is_some(),
+        threads: recording
+            .curve
+            .samples()
+            .iter()
+            .map(|s| f64::from(s.threads))
+            .fold(0.0, f64::max),
+        parts: of.parts,
+        complete: recording.exit.is_some(),
         curve,
     })
 }

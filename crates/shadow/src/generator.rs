@@ -58,6 +58,8 @@ pub struct Rung {
     pub fraction: Option<f64>,
     /// Size of what it read, as stored, in bytes: its progress counts up to this.
     pub bytes: Bytes,
+    /// Whether its input is a number of separate files.
+    pub parts: bool,
     /// What it showed.
     pub run: ShadowRun,
 }
@@ -98,7 +100,7 @@ pub struct Generator<'a> {
 }
 
 /// The smallest sample worth a shadow, in bytes of content.
-const LEAST: f64 = 16.0 * 1024.0;
+const LEAST: f64 = 4.0 * 1024.0;
 /// A prefix run is stopped at this part of the input.
 const PREFIX: f64 = 0.04;
 
@@ -407,6 +409,7 @@ impl<'a> Generator<'a> {
             &mut |sandbox| filler.fill(sandbox),
             self.cancelled,
         )?;
+        let parts = filler.parts();
         let filled = filler.done();
         for note in filled.notes {
             self.note(note);
@@ -416,6 +419,7 @@ impl<'a> Generator<'a> {
             Rung {
                 fraction: Some(filled.fraction.unwrap_or(fraction)),
                 bytes: filled.bytes,
+                parts,
                 run,
             },
             opened,
@@ -475,6 +479,7 @@ impl<'a> Generator<'a> {
             Rung {
                 fraction,
                 bytes: reached,
+                parts: false,
                 run,
             },
             opened,
@@ -554,6 +559,7 @@ impl<'a> Generator<'a> {
             let rung = Rung {
                 fraction: Some(achieved),
                 bytes: Bytes::ZERO,
+                parts: false,
                 run,
             };
             if valid {

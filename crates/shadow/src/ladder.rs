@@ -63,6 +63,8 @@ const LEAST_STEP: f64 = 1.7;
 const CAREFUL_STEP: f64 = 4.0;
 /// Growth from one rung to the next at the most.
 const MOST_STEP: f64 = 16.0;
+/// Start-up of this share of the budget uses it up in a few rungs.
+const STARTUP_HEAVY: f64 = 0.25;
 /// The share of the budget that is planned for: the next rung's cost is only an estimate.
 const PLANNED: f64 = 0.92;
 
@@ -91,13 +93,20 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     let whole = line.at(1.0);
     let cpu_used: f64 = rungs.iter().map(|r| r.cpu).sum();
     let allowed = (budget.cpu_share * whole).max(budget.cpu_floor.as_secs_f64());
-    let left = (allowed - cpu_used) * PLANNED;
+    let complete = rungs.iter().filter(|r| r.complete).count();
+    // Start-up is paid for each rung anew. Where it uses up the budget by itself, one larger rung
+    // is worth more than to have spent all that on nothing.
+    let for_startup = if line.startup > STARTUP_HEAVY * allowed && complete < 3 {
+        line.startup + 0.8 * budget.cpu_share * whole
+    } else {
+        0.0
+    };
+    let left = ((allowed - cpu_used) * PLANNED).max(for_startup);
 
     // What the CPU budget buys, start-up included, and what the wall time does.
     let by_cpu = line.reaching(left);
     let wall_rate = largest.wall / line.at(largest.fraction).max(1e-3);
     let by_wall = line.reaching(wall_left * PLANNED / wall_rate.max(0.1));
-    let complete = rungs.iter().filter(|r| r.complete).count();
     // Two rungs are the least from which growth can be told: the second is run even where
     // start-up alone is beyond the share.
     let floor = if complete < 2 {
@@ -105,15 +114,19 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     } else {
         0.0
     };
-    let step = if complete < 2 {
-        // Where most of a first rung is start-up, little is learned from a step of that kind.
-        if line.startup > 0.7 * largest.cpu {
-            MOST_STEP
-        } else {
-            CAREFUL_STEP
-        }
+    // Steps are careful where growth isn't known yet and the first rung was no trifle.
+    let trifle = largest.cpu - line.startup < TELLING;
+    let step = if complete < 2 && !trifle {
+        CAREFUL_STEP
     } else {
         MOST_STEP
+    };
+    // The second rung is a fraction of the last one that the budget is likely to buy: near enough
+    // to it to show how the cost grows there.
+    let by_cpu = if complete < 2 {
+        (by_cpu / CAREFUL_STEP).max(largest.fraction * LEAST_STEP)
+    } else {
+        by_cpu
     };
     let next = by_cpu
         .max(floor)
@@ -251,9 +264,10 @@ mod tests {
     }
 
     #[test]
-    fn start_up_beyond_the_budget_still_gets_two_rungs() {
+    fn start_up_beyond_the_budget_still_gets_rungs_that_tell() {
         let rungs = climb(100e6, |f| 0.9 + 8.0 * f, 0.9);
-        assert_eq!(rungs.len(), 2, "{rungs:?}");
+        assert!((2..=3).contains(&rungs.len()), "{rungs:?}");
+        assert!(rungs.last().unwrap().fraction > 0.03, "{rungs:?}");
     }
 
     #[test]

@@ -211,7 +211,8 @@ impl Watch<'_> {
             self.process.kill();
         }
         let opened = self.process.opened();
-        let recording = self.recorder.finish(self.environment, exit);
+        let scratch = self.process.scratch_used();
+        let recording = self.recorder.finish(self.environment, exit, scratch);
         Ok(ShadowRun {
             recording,
             ended,

@@ -2,6 +2,7 @@ use super::calibration::Prior;
 use super::growth::{Observation, Shape, posterior};
 use super::mixture::{Component, mixture};
 use super::{Extrapolated, Rung, usable};
+use crate::Predictive;
 
 /// Growth of CPU time of a run as a whole: near 1, rather above than below.
 const WHOLE: [(Shape, f64); 18] = [
@@ -33,7 +34,7 @@ const PRIOR: Prior = Prior {
 
 /// Noise of a CPU time: the kernel's clock and disturbance by others.
 fn noise(cpu: f64) -> f64 {
-    (0.03 * cpu).hypot(0.004)
+    (0.04 * cpu).hypot(0.010)
 }
 
 /// The CPU time of the whole, in seconds; `None` where no rung can be used.
@@ -49,22 +50,16 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let factor = whole / largest.size;
     let (bias, sigma) = PRIOR.at(factor);
     let explain = Vec::new();
-    let mut totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
-    // What is used before anything is read is start-up, whatever the size.
-    let startup = rungs.iter().filter_map(startup).reduce(f64::min);
-    if let Some(startup) = startup {
-        totals.push(Observation {
-            size: largest.size * 1e-9,
-            value: startup,
-            noise: (0.15 * startup).hypot(0.003),
-        });
-    }
-    for (w, law) in posterior(&totals, &WHOLE) {
-        components.push(Component {
-            weight: w,
+    let totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
+    for (weight, law) in posterior(&totals, &WHOLE) {
+        let laws = law.alternatives();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let weight = weight / laws.len() as f64;
+        components.extend(laws.iter().map(|law| Component {
+            weight,
             median: (law.base + bias * (law.at(whole) - law.base)).max(1e-4),
             sigma,
-        });
+        }));
     }
     Some(Extrapolated {
         predictive: mixture(&components)?,
@@ -75,18 +70,55 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
 /// The wall time of the whole, in seconds, on a machine with so many cores that is otherwise idle;
 /// `None` where no rung can be used.
 pub fn wall(rungs: &[Rung], whole: f64, cores: f64) -> Option<Extrapolated> {
-    let cpu = cpu(rungs, whole)?;
+    let cpu = cpu(rungs, whole)?.predictive;
     let rungs = usable(rungs);
-    let largest = rungs.last()?;
-    let ratio = (largest.wall / largest.cpu.max(1e-3)).max(1.0 / cores.max(0.01));
+    let cores = cores.max(0.01);
+    let ratio = wall_to_cpu(&rungs)?.max(1.0 / cores);
+    let serial = cpu.scale(ratio)?;
+    // Threads that small runs leave idle may find work in a large one.
+    let threads = rungs.last()?.threads.min(cores);
+    let parallel = cpu.scale(1.0 / threads.max(1.0))?;
+    let predictive = if threads > 1.2 && ratio * threads > 1.3 {
+        Predictive::mix(&[(0.8, &serial), (0.2, &parallel)])?
+    } else {
+        serial
+    };
     Some(Extrapolated {
-        predictive: cpu.predictive.scale(ratio)?,
+        predictive: spread(&predictive, WALL)?,
         explain: Vec::new(),
     })
 }
 
-/// CPU time before the first byte of input was read; `None` where reading isn't followed.
-fn startup(rung: &Rung) -> Option<f64> {
-    let first = rung.curve.iter().position(|p| p.progress > 0.0)?;
-    Some(first.checked_sub(1).map_or(0.0, |i| rung.curve[i].cpu))
+/// How wall time strays from what CPU time alone would give (waiting for disks, threads that run
+/// side by side for a part of the time): standard deviation of the logarithm.
+const WALL: f64 = 0.06;
+
+/// The distribution with a log-normal error on top.
+fn spread(predictive: &Predictive, sigma: f64) -> Option<Predictive> {
+    const STEPS: [f64; 5] = [-1.4, -0.6, 0.0, 0.6, 1.4];
+    let scaled: Option<Vec<Predictive>> = STEPS
+        .iter()
+        .map(|z| predictive.scale((z * sigma).exp()))
+        .collect();
+    let scaled = scaled?;
+    let parts: Vec<(f64, &Predictive)> = scaled.iter().map(|p| (0.2, p)).collect();
+    Predictive::mix(&parts)
+}
+
+/// Wall time for each second of CPU time: between the two largest rungs, so that start-up is left
+/// out, as far as the difference is long enough to tell.
+fn wall_to_cpu(rungs: &[Rung]) -> Option<f64> {
+    /// So much CPU time between two rungs counts as much as the whole of the larger one.
+    const TELLING: f64 = 0.15;
+    let largest = rungs.last()?;
+    let whole = largest.wall / largest.cpu.max(1e-3);
+    let Some(below) = rungs.len().checked_sub(2).map(|i| &rungs[i]) else {
+        return Some(whole);
+    };
+    let (cpu, wall) = (largest.cpu - below.cpu, largest.wall - below.wall);
+    if cpu <= 0.0 || wall <= 0.0 {
+        return Some(whole);
+    }
+    let trust = cpu / (cpu + TELLING);
+    Some(trust * wall / cpu + (1.0 - trust) * whole)
 }

@@ -7,6 +7,8 @@
 //! growth is believed only where it stands out from the noise, and what the runs cannot tell
 //! apart stays open in the prediction and widens its interval.
 
+use crate::predictive::normal_quantile;
+
 /// One measured amount at one size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Observation {
@@ -51,16 +53,49 @@ pub(super) struct Law {
     slope: f64,
     /// The size that is 1 for the shape.
     unit: f64,
+    /// What the data say of the slope: a normal distribution cut off below 0.
+    free: Option<FreeSlope>,
     /// Half the weighted sum of squared residuals.
     misfit: f64,
     /// The part of its prior range that the data leave to the slope, at most 1.
     occam: f64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct FreeSlope {
+    mean: f64,
+    deviation: f64,
+    /// Weighted means of the amounts and of the shape.
+    centre: (f64, f64),
+}
+
 impl Law {
     /// The amount at a size.
     pub fn at(&self, size: f64) -> f64 {
         self.base + self.slope * self.shape.at(size / self.unit)
+    }
+
+    /// Laws of the same shape with slopes that the data allow as well, all equally likely: growth
+    /// that hides in the noise of small runs is not none.
+    pub fn alternatives(&self) -> Vec<Law> {
+        const LEVELS: [f64; 7] = [0.07, 0.21, 0.36, 0.5, 0.64, 0.79, 0.93];
+        let Some(free) = self.free else {
+            return vec![*self];
+        };
+        let below = normal_cdf(-free.mean / free.deviation);
+        LEVELS
+            .iter()
+            .map(|level| {
+                let level = (below + level * (1.0 - below)).clamp(1e-12, 1.0 - 1e-12);
+                let slope = (free.mean + free.deviation * normal_quantile(level)).max(0.0);
+                let (y, x) = free.centre;
+                Law {
+                    slope,
+                    base: (y - slope * x).max(0.0),
+                    ..*self
+                }
+            })
+            .collect()
     }
 
     /// The best law of this shape. `points` must not be empty.
@@ -75,33 +110,34 @@ impl Law {
         let through_zero = (0.0, if sxx > 0.0 { sxy / sxx } else { 0.0 });
         let determinant = s * sxx - sx * sx;
         let grows = shape != Shape::Constant && determinant > 1e-12 * s * sxx;
-        let free = if grows {
-            let slope = (s * sxy - sx * sy) / determinant;
-            ((sy - slope * sx) / s, slope)
-        } else {
-            constant
-        };
+        let free = grows.then(|| FreeSlope {
+            mean: (s * sxy - sx * sy) / determinant,
+            deviation: (s / determinant).sqrt(),
+            centre: (sy / s, sx / s),
+        });
         let misfit =
             |(base, slope): (f64, f64)| 0.5 * sum(&|p| (p.value - base - slope * x(p)).powi(2));
-        let (base, slope) = if free.0 >= 0.0 && free.1 >= 0.0 {
-            free
+        let fitted = free.map_or(constant, |f| (f.centre.0 - f.mean * f.centre.1, f.mean));
+        let inside = fitted.0 >= 0.0 && fitted.1 >= 0.0;
+        let (base, slope) = if inside {
+            fitted
         } else if shape == Shape::Constant || misfit(constant) <= misfit(through_zero) {
             constant
         } else {
             through_zero
         };
         let largest = points.iter().map(|p| p.value).fold(0.0, f64::max);
-        let occam = if grows {
-            let spread = (s / determinant).sqrt() * shape.at(1.0);
+        let occam = free.map_or(1.0, |f| {
+            let spread = f.deviation * shape.at(1.0);
             spread / (spread + largest)
-        } else {
-            1.0
-        };
+        });
         Law {
             shape,
             base: base.max(0.0),
             slope: slope.max(0.0),
             unit,
+            // Through zero the base is no longer free, and with it the slope is nearly certain.
+            free: free.filter(|_| inside || slope == 0.0),
             misfit: misfit((base, slope)),
             occam,
         }
@@ -128,6 +164,12 @@ pub(super) fn posterior(points: &[Observation], prior: &[(Shape, f64)]) -> Vec<(
     laws.into_iter()
         .map(|(log, law)| ((log - best).exp() / total, law))
         .collect()
+}
+
+/// The standard normal distribution function, by the logistic approximation of Bowling et al.
+/// (2009), off by at most 0.0002.
+fn normal_cdf(x: f64) -> f64 {
+    1.0 / (1.0 + (-(0.07056 * x.powi(3) + 1.5976 * x)).exp())
 }
 
 #[cfg(test)]

@@ -29,6 +29,18 @@ const GROWTH: [(Shape, f64); 21] = [
     (Shape::Saturating(12.0), 0.01),
 ];
 
+/// The same for work on many separate files.
+const GROWTH_BY_PARTS: [(Shape, f64); 8] = [
+    (Shape::Constant, 0.45),
+    (Shape::Power(1.0), 0.10),
+    (Shape::Power(0.7), 0.03),
+    (Shape::Power(0.4), 0.05),
+    (Shape::Logarithm(0.03), 0.15),
+    (Shape::Logarithm(0.1), 0.10),
+    (Shape::Logarithm(1.0), 0.05),
+    (Shape::Saturating(0.5), 0.07),
+];
+
 const PRIOR: Prior = Prior {
     bias: 0.0,
     width: 0.012,
@@ -53,7 +65,7 @@ pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let largest = rungs.last()?;
     let (bias, sigma) = PRIOR.at(whole / largest.size);
     let peaks: Vec<_> = rungs.iter().map(peak).collect();
-    let inside = inside(largest);
+    let inside = inside(largest).filter(|_| depends_on_position(&rungs));
     let laws = match &inside {
         // The curve while reading tells the shape; the peak, which may come later, the level.
         Some(inside) => {
@@ -65,21 +77,31 @@ pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
             }));
             posterior(&points, &GROWTH)
         }
+        None if largest.parts => posterior(&peaks, &GROWTH_BY_PARTS),
         None => posterior(&peaks, &GROWTH),
     };
     let above = inside.as_ref().map_or(1.0, |i| i.above);
-    let components: Vec<_> = laws
-        .iter()
-        .map(|(weight, law)| Component {
-            weight: *weight,
-            median: bias * above * law.at(whole).max(1.0),
-            sigma,
-        })
-        .collect();
+    let components = components(&laws, |law| bias * above * law.at(whole), sigma);
     Some(Extrapolated {
         predictive: mixture(&components)?,
         explain: vec![words(&laws)],
     })
+}
+
+/// The laws with what the data allow beside them, as a mixture of amounts of at least 1.
+fn components(laws: &[(f64, Law)], at: impl Fn(&Law) -> f64, sigma: f64) -> Vec<Component> {
+    let mut out = Vec::new();
+    for (weight, law) in laws {
+        let alternatives = law.alternatives();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let weight = weight / alternatives.len() as f64;
+        out.extend(alternatives.iter().map(|law| Component {
+            weight,
+            median: at(law).max(1.0),
+            sigma,
+        }));
+    }
+    out
 }
 
 fn peak(rung: &Rung) -> Observation {
@@ -88,6 +110,26 @@ fn peak(rung: &Rung) -> Observation {
         value: rung.memory,
         noise: noise(rung.memory),
     }
+}
+
+/// Whether memory depends on how much has been read so far, not on the size of the whole: a smaller
+/// run ends with what a larger one has at the same place. (One that loads a second input first,
+/// or takes a buffer by the size of the file, does not.)
+fn depends_on_position(rungs: &[Rung]) -> bool {
+    const ALIKE: f64 = 0.2;
+    let [.., smaller, largest] = rungs else {
+        return true;
+    };
+    let place = smaller.size / largest.size;
+    let at = |progress: f64| {
+        let read = largest.curve.iter().take_while(|p| p.progress <= progress);
+        read.map(|p| p.memory).fold(0.0, f64::max)
+    };
+    let end = smaller.curve.iter().find(|p| p.progress >= 0.97);
+    let Some(end) = end else { return false };
+    // Reading runs ahead of what is done with it: within a block's reach is good enough.
+    let (low, high) = (at(0.7 * place), at(1.4 * place + 0.02));
+    end.memory >= low * (1.0 - ALIKE) && end.memory <= high * (1.0 + ALIKE)
 }
 
 /// The growth of memory while a run reads its input.
@@ -139,7 +181,8 @@ fn inside(rung: &Rung) -> Option<Inside> {
     // straight on, so do they, and without the delay between reading and using.
     let half = points.len() / 2;
     let (first, middle, end) = (points[0], points[half], points[points.len() - 1]);
-    let slope = |a: Observation, b: Observation| (b.value - a.value) / (b.size - a.size).max(1e-300);
+    let slope =
+        |a: Observation, b: Observation| (b.value - a.value) / (b.size - a.size).max(1e-300);
     if slope(middle, end) > BEND * slope(first, middle) {
         return None;
     }
@@ -182,13 +225,6 @@ pub fn amount(points: &[(f64, f64)], whole: f64) -> Option<Predictive> {
         .collect();
     let largest = points.iter().map(|p| p.size).reduce(f64::max)?;
     let (_, sigma) = PRIOR.at(whole / largest);
-    let components: Vec<_> = posterior(&points, &GROWTH)
-        .into_iter()
-        .map(|(weight, law)| Component {
-            weight,
-            median: law.at(whole).max(1.0),
-            sigma,
-        })
-        .collect();
-    mixture(&components)
+    let laws = posterior(&points, &GROWTH);
+    mixture(&components(&laws, |law| law.at(whole), sigma))
 }

@@ -40,6 +40,13 @@ pub struct Rung {
     pub wall: f64,
     /// Peak memory, in bytes.
     pub memory: f64,
+    /// The most threads seen at once; 0 where they weren't counted.
+    #[serde(default)]
+    pub threads: f64,
+    /// Whether its input is a number of separate files: memory then often is that of the largest
+    /// one so far, whatever their number.
+    #[serde(default)]
+    pub parts: bool,
     /// Whether it ran to its own end; else it is the beginning of a larger run.
     pub complete: bool,
     /// What was seen inside the run, in order of time.

@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
+use crate::format::Content;
 use crate::input::{Input, Kind, Role, Tree, walk};
 
 use super::directory;
@@ -139,6 +140,7 @@ impl Samples {
 
     fn make_plan(&mut self) -> Plan {
         let mut treatments = Vec::new();
+        let reads = (0..self.slots.len()).any(|i| self.holds(i, Content::Fastq));
         // Data that can shrink, and the bytes of all data.
         let mut candidates = Vec::new();
         let mut sizes = Vec::new();
@@ -150,7 +152,10 @@ impl Samples {
                 continue;
             }
             let mut bytes = input.bytes.get();
-            match self.why_whole(index) {
+            // Reads are compared with sequences that stay the same however many reads there are.
+            let reference = reads && self.holds(index, Content::Fasta);
+            let why = reference.then(|| "reads are compared with it".to_owned());
+            match why.or_else(|| self.why_whole(index)) {
                 Some(why) => treatments.push(Treatment::Whole(why)),
                 None => {
                     bytes = self.content(index).map_or(bytes, |c| c.bytes);
@@ -182,6 +187,10 @@ impl Samples {
             treatments,
             coverage,
         }
+    }
+
+    fn holds(&self, index: usize, content: Content) -> bool {
+        matches!(&self.slots[index].input.kind, Kind::File(format) if format.content == content)
     }
 
     fn why_whole(&mut self, index: usize) -> Option<String> {
