@@ -90,6 +90,26 @@ impl Recorder {
         })
     }
 
+    /// Takes what the environment holds now for the cost of the isolation itself, as far as it is
+    /// no more than 2 MiB; to be called as soon as the command has been started.
+    ///
+    /// # Errors
+    /// Where the environment's counters cannot be read.
+    pub fn discount_isolation(
+        &mut self,
+        environment: &Environment,
+    ) -> Result<(), EnvironmentError> {
+        const MOST: Bytes = Bytes::mib(2);
+        // A program that was just started has this much at least.
+        const OWN: Bytes = Bytes::kib(128);
+        let now = environment.usage()?.memory();
+        let added = now.saturating_sub(self.base.memory());
+        if added <= MOST {
+            self.base.kernel = self.base.kernel + added.saturating_sub(OWN);
+        }
+        Ok(())
+    }
+
     /// Time since the start, less the pauses.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.paused)

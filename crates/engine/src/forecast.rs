@@ -161,7 +161,8 @@ fn rung(of: &shadow::Rung) -> Option<Rung> {
             .curve
             .samples()
             .iter()
-            .map(|s| f64::from(s.threads))
+            // One is the sandbox's own first process.
+            .map(|s| f64::from(s.threads.saturating_sub(1)))
             .fold(0.0, f64::max),
         parts: of.parts,
         complete: recording.exit.is_some(),

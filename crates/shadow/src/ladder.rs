@@ -58,9 +58,12 @@ const MOST_RUNGS: usize = 5;
 /// The first rung is this part of the whole, unless that is less than is worth a rung.
 const FIRST: f64 = 1.0 / 512.0;
 /// A further rung is at least so many times larger than the largest so far, to tell something.
-const LEAST_STEP: f64 = 1.7;
+const LEAST_STEP: f64 = 1.5;
 /// Growth from one rung to the next before the cost per size is trusted.
 const CAREFUL_STEP: f64 = 4.0;
+/// The second rung is this much smaller than what the budget seems to buy: the estimate from a tiny
+/// first rung is rough.
+const BEFORE_LAST: f64 = 5.0;
 /// Growth from one rung to the next at the most.
 const MOST_STEP: f64 = 16.0;
 /// Start-up of this share of the budget uses it up in a few rungs.
@@ -124,7 +127,7 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     // The second rung is a fraction of the last one that the budget is likely to buy: near enough
     // to it to show how the cost grows there.
     let by_cpu = if complete < 2 {
-        (by_cpu / CAREFUL_STEP).max(largest.fraction * LEAST_STEP)
+        (by_cpu / BEFORE_LAST).max(largest.fraction * LEAST_STEP)
     } else {
         by_cpu
     };
@@ -144,12 +147,21 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     } else {
         next
     };
-    // A rung that was cut short shows where the end of the budget is.
-    let beyond = rungs
+    // A rung that was cut short shows that growth is steeper than it seemed: one between tells how
+    // much.
+    let cut = rungs
         .iter()
         .filter(|r| !r.complete && r.fraction > largest.fraction)
-        .any(|r| next >= r.fraction * 0.7);
-    (next >= largest.fraction * LEAST_STEP && !beyond).then_some(next)
+        .map(|r| r.fraction)
+        .reduce(f64::min);
+    let next = match cut {
+        Some(cut) if next >= cut * 0.7 && cpu_used < 3.0 * allowed => {
+            (largest.fraction * cut).sqrt()
+        }
+        Some(cut) if next >= cut * 0.7 => return None,
+        _ => next,
+    };
+    (next >= largest.fraction * LEAST_STEP).then_some(next)
 }
 
 /// The first rung, or a smaller one after it where it didn't come to an end.

@@ -136,7 +136,7 @@ pub fn run(
         stdout: Stream::Fd(sink.into()),
         stderr: Stream::Fd(stderr.try_clone().map_err(ShadowError::ErrorOutput)?.into()),
     };
-    let recorder = Recorder::start(
+    let mut recorder = Recorder::start(
         &environment,
         RecorderOptions {
             pace: Pace::CLOSE,
@@ -145,6 +145,7 @@ pub fn run(
         },
     )?;
     let process = sandbox.start(program)?;
+    recorder.discount_isolation(&environment)?;
     // Ends with the last of the shadow's processes.
     let drain = thread::spawn(move || {
         let mut output = output;

@@ -1,35 +1,55 @@
 use super::calibration::Prior;
 use super::growth::{Observation, Shape, posterior};
+use super::memory::gathers;
 use super::mixture::{Component, mixture};
 use super::{Extrapolated, Rung, usable};
 use crate::Predictive;
 
-/// Growth of CPU time of a run as a whole: near 1, rather above than below.
-const WHOLE: [(Shape, f64); 18] = [
-    (Shape::Power(0.5), 0.005),
+/// Growth of CPU time where memory doesn't grow with the input: work record by record.
+const STREAMING: [(Shape, f64); 15] = [
+    (Shape::Power(0.5), 0.003),
+    (Shape::Power(0.7), 0.005),
+    (Shape::Power(0.85), 0.01),
+    (Shape::Power(0.93), 0.04),
+    (Shape::Power(0.97), 0.15),
+    (Shape::Power(0.99), 0.25),
+    (Shape::Power(1.0), 0.4),
+    (Shape::Power(1.01), 0.3),
+    (Shape::Power(1.03), 0.2),
+    (Shape::Power(1.06), 0.1),
+    (Shape::Power(1.1), 0.05),
+    (Shape::Power(1.2), 0.03),
+    (Shape::Power(1.35), 0.01),
+    (Shape::Power(1.6), 0.01),
+    (Shape::Power(2.0), 0.015),
+];
+/// Growth of CPU time where memory grows in proportion to the input: what is gathered is sorted,
+/// searched, collected as garbage, and falls out of the caches, so that a record costs more the
+/// more there are.
+const ACCUMULATING: [(Shape, f64); 17] = [
+    (Shape::Power(0.5), 0.003),
     (Shape::Power(0.7), 0.01),
     (Shape::Power(0.8), 0.02),
-    (Shape::Power(0.9), 0.05),
-    (Shape::Power(0.95), 0.10),
-    (Shape::Power(0.98), 0.2),
-    (Shape::Power(1.0), 0.3),
-    (Shape::Power(1.02), 0.3),
-    (Shape::Power(1.05), 0.2),
-    (Shape::Power(1.08), 0.12),
-    (Shape::Power(1.12), 0.08),
-    (Shape::Power(1.16), 0.05),
-    (Shape::Power(1.2), 0.03),
-    (Shape::Power(1.25), 0.02),
-    (Shape::Power(1.3), 0.015),
-    (Shape::Power(1.5), 0.01),
-    (Shape::Power(1.75), 0.01),
-    (Shape::Power(2.0), 0.02),
+    (Shape::Power(0.9), 0.03),
+    (Shape::Power(0.97), 0.06),
+    (Shape::Power(1.0), 0.10),
+    (Shape::Power(1.03), 0.15),
+    (Shape::Power(1.06), 0.2),
+    (Shape::Power(1.09), 0.2),
+    (Shape::Power(1.12), 0.18),
+    (Shape::Power(1.16), 0.12),
+    (Shape::Power(1.2), 0.09),
+    (Shape::Power(1.25), 0.06),
+    (Shape::Power(1.35), 0.04),
+    (Shape::Power(1.5), 0.03),
+    (Shape::Power(1.75), 0.02),
+    (Shape::Power(2.0), 0.03),
 ];
 
 const PRIOR: Prior = Prior {
     bias: 0.0,
-    width: 0.02,
-    floor: 0.05,
+    width: 0.035,
+    floor: 0.06,
 };
 
 /// Noise of a CPU time: the kernel's clock and disturbance by others.
@@ -51,7 +71,17 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let (bias, sigma) = PRIOR.at(factor);
     let explain = Vec::new();
     let totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
-    for (weight, law) in posterior(&totals, &WHOLE) {
+    let gathers = gathers(&rungs);
+    let prior: Vec<(Shape, f64)> = STREAMING
+        .iter()
+        .map(|(shape, weight)| (*shape, weight * (1.0 - gathers)))
+        .chain(
+            ACCUMULATING
+                .iter()
+                .map(|(shape, weight)| (*shape, weight * gathers)),
+        )
+        .collect();
+    for (weight, law) in posterior(&totals, &prior) {
         let laws = law.alternatives();
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let weight = weight / laws.len() as f64;

@@ -43,7 +43,7 @@ const GROWTH_BY_PARTS: [(Shape, f64); 8] = [
 
 const PRIOR: Prior = Prior {
     bias: 0.0,
-    width: 0.012,
+    width: 0.015,
     floor: 0.015,
 };
 
@@ -52,6 +52,8 @@ fn noise(memory: f64) -> f64 {
     (0.007 * memory).hypot(128.0 * 1024.0)
 }
 
+/// What small peaks are uncertain by, in bytes.
+const STEPS: f64 = 384.0 * 1024.0;
 /// Points inside one run are not independent of each other: all of them together count as so many.
 const INSIDE: f64 = 4.0;
 /// A curve bends down where its second half rises by less than this part of what its first does.
@@ -98,7 +100,8 @@ fn components(laws: &[(f64, Law)], at: impl Fn(&Law) -> f64, sigma: f64) -> Vec<
         out.extend(alternatives.iter().map(|law| Component {
             weight,
             median: at(law).max(1.0),
-            sigma,
+            // The charges of the kernel for a run come in steps, whatever its size.
+            sigma: sigma.hypot(STEPS / at(law).max(STEPS)),
         }));
     }
     out
@@ -121,15 +124,23 @@ fn depends_on_position(rungs: &[Rung]) -> bool {
         return true;
     };
     let place = smaller.size / largest.size;
+    // What is there before anything is read says nothing of what reading adds.
+    let before = |rung: &Rung| {
+        let first = rung.curve.iter().position(|p| p.progress > 0.0);
+        first.map_or(0.0, |i| rung.curve[i.saturating_sub(1)].memory)
+    };
+    let start = before(largest);
     let at = |progress: f64| {
         let read = largest.curve.iter().take_while(|p| p.progress <= progress);
-        read.map(|p| p.memory).fold(0.0, f64::max)
+        (read.map(|p| p.memory).fold(0.0, f64::max) - start).max(0.0)
     };
     let end = smaller.curve.iter().find(|p| p.progress >= 0.97);
-    let Some(end) = end else { return false };
+    let Some(end) = end.map(|p| p.memory - before(smaller)) else {
+        return false;
+    };
     // Reading runs ahead of what is done with it: within a block's reach is good enough.
     let (low, high) = (at(0.7 * place), at(1.4 * place + 0.02));
-    end.memory >= low * (1.0 - ALIKE) && end.memory <= high * (1.0 + ALIKE)
+    end >= low * (1.0 - ALIKE) && end <= high * (1.0 + ALIKE) + 262_144.0
 }
 
 /// The growth of memory while a run reads its input.
@@ -190,6 +201,21 @@ fn inside(rung: &Rung) -> Option<Inside> {
         points,
         above: (rung.memory / reached).max(1.0),
     })
+}
+
+/// How sure it is that memory grows in proportion to the input, from 0 to 1.
+pub(super) fn gathers(rungs: &[Rung]) -> f64 {
+    let peaks: Vec<_> = rungs.iter().map(peak).collect();
+    if peaks.len() < 2 {
+        return 0.4;
+    }
+    let linear = |shape: &Shape| matches!(shape, Shape::Power(e) if *e >= 0.75);
+    let laws = posterior(&peaks, &GROWTH);
+    laws.iter()
+        .filter(|(_, law)| linear(&law.shape))
+        .map(|(weight, _)| weight)
+        .sum::<f64>()
+        .clamp(0.0, 1.0)
 }
 
 /// The most likely growth in words.
