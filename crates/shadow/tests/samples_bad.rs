@@ -265,3 +265,22 @@ fn plans_say_what_stays_whole_and_why() {
     samples.write(1, 0.1, Strategy::Blocks, &mut b).unwrap();
     assert_eq!((a.len(), b.len()), (30_000, 6000));
 }
+
+#[test]
+fn what_reads_are_compared_with_stays_whole() {
+    let dir = Scratch::new();
+    let genome = dir.file(
+        "g.fa",
+        format!(">g\n{}", "ACGTTGCAAC\n".repeat(40_000)).as_bytes(),
+    );
+    let reads = dir.file(
+        "r.fq",
+        "@r\nACGTACGT\n+\nIIIIIIII\n".repeat(30_000).as_bytes(),
+    );
+    let plan = Samples::new(&[input(&genome), input(&reads)], 1).plan();
+    assert!(
+        matches!(&plan.treatments[0], Treatment::Whole(_)),
+        "{plan:?}"
+    );
+    assert_eq!(plan.treatments[1], Treatment::Sampled);
+}

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::look::{look, special};
 use super::programs::{
-    base_name, first_is_output, is_configuration_option, is_interpreter, is_output_option,
-    is_program_option, is_shell, is_wrapper, last_is_output, takes_code,
+    base_name, first_is_output, has_mode_word, is_configuration_option, is_interpreter,
+    is_output_option, is_program_option, is_shell, is_wrapper, last_is_output, takes_code,
 };
 use super::words::{Word, script};
 use super::{Input, Kind, Origin, Reference, Role, Unreadable};
@@ -80,10 +80,14 @@ struct State<'w> {
     only_words: bool,
     /// An interpreter already has its script.
     has_script: bool,
+    /// Words after the program.
+    words: usize,
     /// Words that named files.
     files: usize,
     /// For tar: the next file is the archive, and is written.
     writes_archive: bool,
+    /// The directory that the command was told to change to.
+    base: Option<PathBuf>,
 }
 
 impl Finder<'_> {
@@ -93,6 +97,8 @@ impl Finder<'_> {
         let mut last_file = None;
         for &(index, word) in words {
             let bytes = word.as_bytes();
+            let index_in_command = state.words;
+            state.words += usize::from(state.program.is_some());
             let Some(program) = state.program else {
                 state.program = Some(word);
                 continue;
@@ -103,6 +109,9 @@ impl Finder<'_> {
             }
             if !state.only_words && bytes == b"--" {
                 state.only_words = true;
+                continue;
+            }
+            if has_mode_word(program) && index_in_command == 0 {
                 continue;
             }
             if base_name(program) == b"tar" && state.files == 0 && is_tar_mode(bytes) {
@@ -143,10 +152,13 @@ impl Finder<'_> {
             let (name, value) = (&bytes[..equals], &bytes[equals + 1..]);
             state.option = None;
             let role = role_of_option(program, name);
-            self.candidate(value, Origin::Option(index), role);
+            if is_directory_option(name) {
+                state.base = Some(self.cwd.join(OsStr::from_bytes(value)));
+            }
+            self.candidate(value, Origin::Option(index), role, None);
         } else if !bytes.starts_with(b"--") && bytes.len() > 2 {
             let role = role_of_option(program, &bytes[..2]);
-            if self.candidate(&bytes[2..], Origin::Option(index), role) {
+            if self.candidate(&bytes[2..], Origin::Option(index), role, None) {
                 state.option = None;
             }
         }
@@ -169,7 +181,15 @@ impl Finder<'_> {
         if is_code {
             if is_shell(program) {
                 self.script(index, word);
+            } else {
+                self.embedded(bytes, index);
             }
+            return None;
+        }
+        let option = option.filter(|o| !is_directory_option(o) || self.cwd.join(word).is_dir());
+        if option.is_some_and(is_directory_option) {
+            state.base = Some(self.cwd.join(word));
+            // A directory to work in is no data: neither sampled, nor worth a word.
             return None;
         }
         if is_wrapper(program) && is_program(word, self.cwd) {
@@ -180,7 +200,7 @@ impl Finder<'_> {
             let is_file = self.cwd.join(word).is_file();
             if is_file || option.is_none() {
                 state.has_script = true;
-                self.candidate(bytes, origin(index), Role::Script);
+                self.candidate(bytes, origin(index), Role::Script, None);
             }
             return None;
         }
@@ -198,17 +218,52 @@ impl Finder<'_> {
             (Some(_), Role::Data) | (None, _) => origin(index),
             (Some(_), _) => Origin::Option(index),
         };
-        self.candidate(bytes, origin, role);
+        let base = state.base.as_deref();
+        if !self.candidate(bytes, origin, role, base) && role == Role::Data {
+            self.embedded(bytes, index);
+        }
         None
     }
 
+    /// File names within an argument that is a program or a query of its own: `.import a.csv t`,
+    /// `select * from 'a.csv'`. Only words that look like paths count.
+    fn embedded(&mut self, bytes: &[u8], index: usize) {
+        const LONGEST: usize = 64 << 10;
+        if bytes.len() > LONGEST || !bytes.iter().any(u8::is_ascii_whitespace) {
+            return;
+        }
+        let parts = bytes.split(|b| b.is_ascii_whitespace() || b"'\"(),;=`".contains(b));
+        for part in parts {
+            let name = part.rsplit(|&b| b == b'/').next().unwrap_or_default();
+            let dot = name.iter().rposition(|&b| b == b'.').unwrap_or(0);
+            let like_a_path = part.contains(&b'/') || (dot > 0 && dot + 1 < name.len());
+            if like_a_path && self.cwd.join(OsStr::from_bytes(part)).is_file() {
+                self.path(part, Origin::Argument(index), Role::Data, None);
+            }
+        }
+    }
+
+    /// The directory that a pattern of a shell draws files from, where there are any. Files can
+    /// then be left out of it, as none can of an argument list.
+    fn pattern(&mut self, word: &OsStr, index: usize) {
+        let bytes = word.as_bytes();
+        let Some(wild) = bytes.iter().position(|b| b"*?[".contains(b)) else {
+            return;
+        };
+        let directory = bytes[..wild].iter().rposition(|&b| b == b'/');
+        let directory = directory.map_or(&b"."[..], |i| &bytes[..=i]);
+        if self.cwd.join(OsStr::from_bytes(directory)).is_dir() {
+            self.path(directory, Origin::Script(index), Role::Data, None);
+        }
+    }
+
     /// Everything that `bytes` may name.
-    fn candidate(&mut self, bytes: &[u8], origin: Origin, role: Role) -> bool {
-        if self.path(bytes, origin, role) {
+    fn candidate(&mut self, bytes: &[u8], origin: Origin, role: Role, base: Option<&Path>) -> bool {
+        if self.path(bytes, origin, role, base) {
             return true;
         }
         if let Some(rest) = bytes.strip_prefix(b"@")
-            && self.path(rest, origin, role)
+            && self.path(rest, origin, role, base)
         {
             return true;
         }
@@ -218,13 +273,13 @@ impl Finder<'_> {
                 Role::Data => role,
                 other => other,
             };
-            return self.path(value, origin, role);
+            return self.path(value, origin, role, base);
         }
         for separator in [b',', b':'] {
             if bytes.contains(&separator) {
                 let mut any = false;
                 for part in bytes.split(|&b| b == separator) {
-                    any |= self.path(part, origin, role);
+                    any |= self.path(part, origin, role, base);
                 }
                 if any {
                     return true;
@@ -234,15 +289,18 @@ impl Finder<'_> {
         false
     }
 
-    fn path(&mut self, bytes: &[u8], origin: Origin, role: Role) -> bool {
+    /// A path, relative to `base` or else to the working directory.
+    fn path(&mut self, bytes: &[u8], origin: Origin, role: Role, base: Option<&Path>) -> bool {
         // The system takes no longer names, and "-" means a stream.
         if bytes.is_empty() || bytes.len() > 4096 || bytes == b"-" || bytes.contains(&0) {
             return false;
         }
-        let path = self.cwd.join(OsStr::from_bytes(bytes));
-        if path.symlink_metadata().is_err() {
+        let word = OsStr::from_bytes(bytes);
+        let there = |path: &PathBuf| path.symlink_metadata().is_ok();
+        let path = base.map(|b| b.join(word)).filter(there);
+        let Some(path) = path.or_else(|| Some(self.cwd.join(word)).filter(there)) else {
             return false;
-        }
+        };
         self.push(look(path, origin, role));
         true
     }
@@ -262,6 +320,7 @@ impl Finder<'_> {
                         // A variable set before a command, or words after a group.
                         simple.push((index, OsStr::new("")));
                     }
+                    self.pattern(w, index);
                     simple.push((index, w));
                 }
                 Word::Input(w) => {
@@ -272,7 +331,7 @@ impl Finder<'_> {
                     }
                 }
                 Word::Output(w) => {
-                    self.path(w.as_bytes(), Origin::Script(index), Role::Output);
+                    self.path(w.as_bytes(), Origin::Script(index), Role::Output, None);
                 }
             }
         }
@@ -375,13 +434,16 @@ fn role_of_option(program: &OsStr, option: &[u8]) -> Role {
         Role::Output
     } else if is_program_option(program, option) {
         Role::Script
-    } else if is_configuration_option(option)
-        || matches!(option, b"-C" | b"--directory" | b"--chdir" | b"--cwd")
-    {
+    } else if is_configuration_option(option) || is_directory_option(option) {
         Role::Reference(Reference::Configuration)
     } else {
         Role::Data
     }
+}
+
+/// Whether an option's value is a directory to change to.
+fn is_directory_option(option: &[u8]) -> bool {
+    matches!(option, b"-C" | b"--directory" | b"--chdir" | b"--cwd")
 }
 
 /// `-c`, or a cluster of shell options with it (`-ec`, `-lc`).

@@ -176,6 +176,11 @@ pub(crate) fn first_is_output(program: &OsStr) -> bool {
     matches!(base_name(program), b"zip" | b"ar" | b"7z" | b"7za" | b"7zz")
 }
 
+/// Whether the first word tells programs like this what to do (`7z a OUT IN...`).
+pub(crate) fn has_mode_word(program: &OsStr) -> bool {
+    matches!(base_name(program), b"ar" | b"7z" | b"7za" | b"7zz")
+}
+
 /// Whether a command works on bytes as they are, so that any stretch of a file is a fair smaller
 /// input: compressors, checksums, copies, counts.
 ///

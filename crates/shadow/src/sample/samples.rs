@@ -284,7 +284,7 @@ impl Samples {
         let records = records
             .filter(|_| fraction < 1.0)
             .map(|n| (n * fraction).round().max(1.0) as u64);
-        let mut random = self.random(index, fraction, strategy);
+        let mut random = self.random(fraction, strategy);
         let any_bytes = self.any_bytes;
         let mut source = self.take_source(index)?;
         let report = source.write(fraction, records, strategy, any_bytes, &mut random, out);
@@ -309,7 +309,7 @@ impl Samples {
         keep: &[OsString],
     ) -> Result<SampleReport, SampleError> {
         check(fraction)?;
-        let mut random = self.random(index, fraction, strategy);
+        let mut random = self.random(fraction, strategy);
         let any_bytes = self.any_bytes;
         let slot = self.slot(index)?;
         let root = slot.input.real.clone();
@@ -337,11 +337,10 @@ impl Samples {
         .write(destination, &mut random)
     }
 
-    fn random(&self, index: usize, fraction: f64, strategy: Strategy) -> Random {
-        Random::new(
-            self.seed,
-            &[index as u64, fraction.to_bits(), strategy as u64],
-        )
+    /// The same for all inputs: so records are taken from the same places of each, and tables
+    /// that are sorted alike still meet.
+    fn random(&self, fraction: f64, strategy: Strategy) -> Random {
+        Random::new(self.seed, &[fraction.to_bits(), strategy as u64])
     }
 }
 

@@ -103,7 +103,7 @@ impl Source {
             _ => None,
         };
         let mut window = Window::new(Reader::open(Arc::clone(&file), container, 0, length)?);
-        let header = if let Content::Npy(layout) = &format.content {
+        let header = if let Content::Rows(layout) = &format.content {
             vec![0; layout.header]
         } else {
             window
@@ -137,7 +137,7 @@ impl Source {
     #[expect(clippy::cast_precision_loss, reason = "a few hundred KiB")]
     fn head_record(&self, window: &mut Window) -> io::Result<Option<f64>> {
         match &self.format.content {
-            Content::Npy(layout) => return Ok(Some(layout.row as f64)),
+            Content::Rows(layout) => return Ok(Some(layout.row as f64)),
             Content::Binary => return Ok(None),
             _ => {}
         }
@@ -278,7 +278,7 @@ impl Source {
         }
         let mut report = if self.body.bytes == 0 || (fraction >= 1.0 && records.is_none()) {
             self.whole(out)?
-        } else if let Content::Npy(layout) = &self.format.content {
+        } else if let Content::Rows(layout) = &self.format.content {
             let layout = layout.clone();
             self.rows(&layout, fraction, records, strategy, random, out)?
         } else {
