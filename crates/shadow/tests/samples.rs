@@ -332,6 +332,20 @@ fn a_long_sequence_is_cut_at_a_line() {
     assert!(text.as_bytes().starts_with(&out) && out.ends_with(b"\n"));
     assert!(report.notes.contains(&Note::RecordCut));
     near(&report, 0.1);
+    // Several chromosomes, and a fraction of less than one of them.
+    let many: String = (0..10)
+        .map(|i| format!(">chr{i}\n{}", "ACGTACGTAC\n".repeat(20_000)))
+        .collect();
+    let path = dir.file("genomes.fa", many.as_bytes());
+    for (strategy, fraction) in [
+        (Strategy::Contiguous, 0.07),
+        (Strategy::Blocks, 0.07),
+        (Strategy::Contiguous, 0.46),
+    ] {
+        let (out, report) = sample(&path, fraction, strategy, 2);
+        assert!(out.starts_with(b">chr") && out.ends_with(b"\n"));
+        near(&report, fraction);
+    }
 }
 
 #[test]

@@ -264,6 +264,15 @@ fn plans_say_what_stays_whole_and_why() {
     samples.write(0, 0.1, Strategy::Blocks, &mut a).unwrap();
     samples.write(1, 0.1, Strategy::Blocks, &mut b).unwrap();
     assert_eq!((a.len(), b.len()), (30_000, 6000));
+    // So do versions of one text.
+    let lines: Vec<String> = (0..30_000).map(|i| format!("line {i} of both\n")).collect();
+    let before = dir.file("before.txt", lines.concat().as_bytes());
+    let after = dir.file("after.txt", lines[10..].concat().as_bytes());
+    let plan = Samples::new(&[input(&before), input(&after)], 1).plan();
+    assert_eq!(
+        plan.treatments,
+        [Treatment::Together(0), Treatment::Together(0)]
+    );
 }
 
 #[test]

@@ -219,13 +219,16 @@ fn scripts_of_shells_are_opened() {
     );
     assert_eq!(brief(&found), [data("missing.txt"), data("a.csv")]);
     assert_eq!(found[0].kind, Kind::Unreadable(Unreadable::Missing));
+    let script = "for f in files/*.txt *.csv; do awk '{ n[$1]++ } /*/' $f; done";
+    let found = find(&dir, &["sh", "-c", script]);
+    let names = ["1.txt", "a.csv", "b.csv", "c d.csv", "out.csv"];
+    assert_eq!(brief(&found), names.map(data));
+    for i in 0..20 {
+        dir.file(format!("files/many{i}.log"), b"x\n");
+    }
     let found = find(
         &dir,
-        &[
-            "sh",
-            "-c",
-            "for f in files/*.txt; do cat $f > out.csv; done",
-        ],
+        &["sh", "-c", "cat files/many?*.log files/none* > out.csv"],
     );
     assert_eq!(brief(&found), [data("files"), output("out.csv")]);
     let found = find(&dir, &["timeout", "5", "sh", "-c", "sort a.csv -o out.csv"]);

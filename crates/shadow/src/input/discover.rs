@@ -243,17 +243,34 @@ impl Finder<'_> {
         }
     }
 
-    /// The directory that a pattern of a shell draws files from, where there are any. Files can
-    /// then be left out of it, as none can of an argument list.
+    /// The files that a pattern of a shell stands for, if they are few; else the directory they
+    /// are in, since files can then be left out of it, as none can of an argument list.
     fn pattern(&mut self, word: &OsStr, index: usize) {
-        let bytes = word.as_bytes();
-        let Some(wild) = bytes.iter().position(|b| b"*?[".contains(b)) else {
+        const FEW: usize = 16;
+        let pattern = Path::new(word);
+        let name = pattern.file_name().unwrap_or_default().as_bytes();
+        let parent = pattern.parent().unwrap_or(Path::new(""));
+        let Ok(listing) = std::fs::read_dir(self.cwd.join(parent)) else {
             return;
         };
-        let directory = bytes[..wild].iter().rposition(|&b| b == b'/');
-        let directory = directory.map_or(&b"."[..], |i| &bytes[..=i]);
-        if self.cwd.join(OsStr::from_bytes(directory)).is_dir() {
-            self.path(directory, Origin::Script(index), Role::Data, None);
+        let mut names: Vec<OsString> = listing
+            .filter_map(|entry| Some(entry.ok()?.file_name()))
+            .filter(|n| matches(name, n.as_bytes()))
+            .collect();
+        names.sort();
+        if names.len() > FEW {
+            let parent = self.cwd.join(parent);
+            self.push(look(parent, Origin::Script(index), Role::Data));
+            return;
+        }
+        for name in names {
+            let path = parent.join(name);
+            self.path(
+                path.as_os_str().as_bytes(),
+                Origin::Script(index),
+                Role::Data,
+                None,
+            );
         }
     }
 
@@ -320,9 +337,9 @@ impl Finder<'_> {
                         // A variable set before a command, or words after a group.
                         simple.push((index, OsStr::new("")));
                     }
-                    self.pattern(w, index);
                     simple.push((index, w));
                 }
+                Word::Pattern(w) => self.pattern(w, index),
                 Word::Input(w) => {
                     let path = self.cwd.join(w);
                     // A variable's value is not known here.
@@ -427,6 +444,20 @@ fn has_index(input: &Input) -> bool {
                 name.push(suffix);
                 Path::new(&name).exists()
             })
+}
+
+/// Whether a shell's pattern fits a name; a bracket stands for any one character here.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern {
+        [] => name.is_empty(),
+        [b'*', rest @ ..] => (0..=name.len()).any(|i| matches(rest, &name[i..])),
+        [b'?', rest @ ..] => !name.is_empty() && matches(rest, &name[1..]),
+        [b'[', rest @ ..] if rest.contains(&b']') => {
+            let end = rest.iter().position(|&b| b == b']').unwrap_or(0);
+            !name.is_empty() && matches(&rest[end + 1..], &name[1..])
+        }
+        [first, rest @ ..] => name.first() == Some(first) && matches(rest, &name[1..]),
+    }
 }
 
 fn role_of_option(program: &OsStr, option: &[u8]) -> Role {

@@ -220,7 +220,7 @@ impl Samples {
         let mut members = Vec::new();
         for (first, key) in keys.iter().enumerate() {
             let Some(key) = key else { continue };
-            let same = |k: &Option<Key>| k.as_ref() == Some(key);
+            let same = |k: &Option<Key>| k.as_ref().is_some_and(|k| k.fits(key));
             if keys[..first].iter().any(same) {
                 continue;
             }
@@ -231,8 +231,8 @@ impl Samples {
             let leader = indices[first];
             let records = match key {
                 #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
-                Key::Rows(n) => Some(*n as f64),
-                Key::Read(_) => self.records(leader).ok().flatten(),
+                Key::Rows(n, _) => Some(*n as f64),
+                Key::Read(_) | Key::Lines(_) => self.records(leader).ok().flatten(),
             };
             for position in group {
                 let member = indices[position];
@@ -247,12 +247,13 @@ impl Samples {
         let source = self.take_source(index).ok()?;
         let key = match source.first_read() {
             Ok(Some(name)) => Some(Key::Read(name)),
-            _ => source
-                .count_records(COUNTED)
-                .ok()
-                .flatten()
-                .filter(|n| *n >= FEW)
-                .map(Key::Rows),
+            _ => {
+                let lines = source.first_lines().ok()?;
+                match source.count_records(COUNTED).ok().flatten() {
+                    Some(n) if n >= FEW => Some(Key::Rows(n, lines)),
+                    _ => Some(Key::Lines(lines)),
+                }
+            }
         };
         self.put_back(index, source);
         key
@@ -345,10 +346,28 @@ impl Samples {
 }
 
 /// By what inputs are seen to belong together.
-#[derive(PartialEq, Eq)]
 enum Key {
+    /// The name of the first read.
     Read(Vec<u8>),
-    Rows(u64),
+    /// The number of rows, and the first ones.
+    Rows(u64, Vec<Vec<u8>>),
+    /// The first rows, where they weren't counted.
+    Lines(Vec<Vec<u8>>),
+}
+
+impl Key {
+    /// Mates, tables row by row, or two versions of one text.
+    fn fits(&self, other: &Key) -> bool {
+        match (self, other) {
+            (Key::Read(a), Key::Read(b)) => a == b,
+            (Key::Rows(a, _), Key::Rows(b, _)) if a == b => true,
+            (Key::Rows(_, a) | Key::Lines(a), Key::Rows(_, b) | Key::Lines(b)) => {
+                let common = a.iter().filter(|line| b.contains(line)).count();
+                common >= 8 && 2 * common >= a.len().max(b.len())
+            }
+            _ => false,
+        }
+    }
 }
 
 fn check(fraction: f64) -> Result<(), SampleError> {

@@ -187,6 +187,36 @@ impl Source {
         Ok(Some(name.to_vec()))
     }
 
+    /// The first lines of a text, but those too short to tell anything.
+    pub(crate) fn first_lines(&self) -> io::Result<Vec<Vec<u8>>> {
+        let text = matches!(
+            self.format.content,
+            Content::Lines { .. } | Content::Delimited { .. } | Content::JsonLines
+        );
+        if !text {
+            return Ok(Vec::new());
+        }
+        let mut window = Window::with_step(
+            Reader::open(
+                Arc::clone(&self.file),
+                self.format.container,
+                0,
+                self.stamp.length,
+            )?,
+            16 << 10,
+        );
+        window.header(&self.format.content, MAX_HEADER)?;
+        if window.bytes().len() < 4096 {
+            window.more()?;
+        }
+        let lines = window.bytes().split_inclusive(|&b| b == b'\n');
+        Ok(lines
+            .filter(|l| l.len() >= 8 && l.ends_with(b"\n"))
+            .take(64)
+            .map(<[u8]>::to_vec)
+            .collect())
+    }
+
     /// Counts the records of a plain file of at most `limit` bytes.
     pub(crate) fn count_records(&self, limit: u64) -> io::Result<Option<u64>> {
         let countable = self.format.container == Container::Plain
