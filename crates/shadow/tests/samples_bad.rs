@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::{Scratch, csv_rows, gzip, input, unzip};
-use foreshadow_shadow::input::{Kind, Unreadable};
+use foreshadow_shadow::input::{AnyBytes, Kind, Unreadable};
 use foreshadow_shadow::sample::{Note, SampleError, Samples, Strategy, Treatment};
 
 fn attempt(path: &Path, fraction: f64) -> Result<(Vec<u8>, Vec<Note>), SampleError> {
@@ -183,12 +183,26 @@ fn any_bytes_will_do_for_some_commands() {
     for strategy in [Strategy::Contiguous, Strategy::Blocks, Strategy::Random] {
         let mut out = Vec::new();
         let report = Samples::new(&[input(&path)], 1)
-            .with_any_bytes(true)
+            .with_any_bytes(AnyBytes::File)
             .write(0, 0.1, strategy, &mut out)
             .unwrap();
         assert!((report.fraction - 0.1).abs() < 0.02, "{report:?}");
         assert_eq!(report.records, None);
     }
+    // A decompressor needs valid data around whatever there is.
+    let packed = dir.file("blob.gz", &gzip(&bytes));
+    assert!(matches!(
+        attempt(&packed, 0.1),
+        Err(SampleError::Unsupported { .. })
+    ));
+    let mut out = Vec::new();
+    let report = Samples::new(&[input(&packed)], 1)
+        .with_any_bytes(AnyBytes::Content)
+        .write(0, 0.1, Strategy::Contiguous, &mut out)
+        .unwrap();
+    let out = unzip(&out);
+    assert!(bytes.starts_with(&out));
+    assert!((report.fraction - 0.1).abs() < 0.02, "{report:?}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::format::Format;
 
 pub use discover::{Request, StandardInput, discover};
 pub use opened::{Exclusion, Merged, merge_opened};
-pub use programs::takes_any_bytes;
+pub use programs::{AnyBytes, takes_any_bytes};
 pub(crate) use walk::{EntryKind, Tree, walk};
 
 /// A file or directory that a command names or reads.

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::format::Content;
-use crate::input::{Input, Kind, Role, Tree, walk};
+use crate::input::{AnyBytes, Input, Kind, Role, Tree, walk};
 
 use super::directory;
 use super::plan::{Plan, Treatment, minor};
@@ -26,7 +26,7 @@ const COMPARED: usize = 16;
 pub struct Samples {
     slots: Vec<Slot>,
     seed: u64,
-    any_bytes: bool,
+    any_bytes: AnyBytes,
     plan: Option<Plan>,
 }
 
@@ -54,15 +54,15 @@ impl Samples {
                 })
                 .collect(),
             seed,
-            any_bytes: false,
+            any_bytes: AnyBytes::No,
             plan: None,
         }
     }
 
-    /// Whether any stretch of bytes is a fair smaller input, as for compressors and checksums
-    /// (see [`crate::input::takes_any_bytes`]): then everything can be sampled.
+    /// What smaller inputs must keep for the command to work on them; by default their format (see
+    /// [`crate::input::takes_any_bytes`]).
     #[must_use]
-    pub fn with_any_bytes(mut self, any_bytes: bool) -> Self {
+    pub fn with_any_bytes(mut self, any_bytes: AnyBytes) -> Self {
         self.any_bytes = any_bytes;
         self
     }

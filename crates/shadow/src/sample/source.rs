@@ -9,6 +9,7 @@ use std::sync::Arc;
 use foreshadow_quantity::Bytes;
 
 use crate::format::{Container, Content, Format, HEAD, Next, Reader, detect_file};
+use crate::input::AnyBytes;
 
 use super::measure::{ContentSize, content_size, zstd_frame};
 use super::random::Random;
@@ -58,9 +59,9 @@ impl Stamp {
 }
 
 impl Source {
-    /// Opens a regular file. With `any_bytes`, what has no records of its own, and whatever is
+    /// Opens a regular file. Where any bytes will do, what has no records of its own, and what is
     /// compressed, is taken as mere bytes.
-    pub(crate) fn open(path: &Path, any_bytes: bool) -> Result<Source, SampleError> {
+    pub(crate) fn open(path: &Path, any_bytes: AnyBytes) -> Result<Source, SampleError> {
         let read = |source| SampleError::Read {
             path: path.to_owned(),
             source,
@@ -76,15 +77,19 @@ impl Source {
         let stamp = Stamp::of(&metadata);
         let name = path.file_name().unwrap_or_default();
         let (mut format, _) = detect_file(&file, stamp.length, name).map_err(read)?;
-        if any_bytes
-            && format.content != Content::Empty
-            && (format.container != Container::Plain || !format.can_be_sampled())
-        {
-            format = Format {
-                container: Container::Plain,
-                content: Content::Binary,
-                doubt: format.doubt.take(),
-            };
+        let sampled = format.can_be_sampled();
+        let decoded = format.container.is_decoded() && format.doubt.is_none();
+        let as_bytes = match any_bytes {
+            _ if format.content == Content::Empty => false,
+            AnyBytes::No => false,
+            AnyBytes::Content => !sampled && decoded,
+            AnyBytes::File => !sampled || format.container != Container::Plain,
+        };
+        if as_bytes {
+            if any_bytes == AnyBytes::File {
+                format.container = Container::Plain;
+            }
+            format.content = Content::Binary;
         } else if let Some(reason) = format.why_not_sampled() {
             return Err(SampleError::Unsupported {
                 path: path.to_owned(),
@@ -297,7 +302,7 @@ impl Source {
         fraction: f64,
         records: Option<u64>,
         strategy: Strategy,
-        any_bytes: bool,
+        any_bytes: AnyBytes,
         random: &mut Random,
         out: &mut dyn Write,
     ) -> Result<SampleReport, SampleError> {
