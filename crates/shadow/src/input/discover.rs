@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::look::{look, special};
 use super::programs::{
-    base_name, first_is_output, has_mode_word, is_configuration_option, is_interpreter,
-    is_output_option, is_program_option, is_shell, is_wrapper, last_is_output, takes_code,
+    base_name, first_is_output, has_mode_word, is_interpreter, is_shell, is_wrapper,
+    last_is_output, takes_code,
+};
+use super::shapes::{
+    has_index, is_command_cluster, is_data, is_directory_option, is_program, is_tar_mode, matches,
+    role_of_option, writes_archive,
 };
 use super::words::{Word, script};
 use super::{Input, Kind, Origin, Reference, Role, Unreadable};
@@ -64,6 +68,9 @@ pub fn discover(request: Request<'_>) -> Vec<Input> {
     }
     finder.found
 }
+
+/// Of longer lists, the rest is taken for something else than names of files.
+const MOST_PARTS: usize = 4096;
 
 struct Finder<'a> {
     cwd: &'a Path,
@@ -295,7 +302,7 @@ impl Finder<'_> {
         for separator in [b',', b':'] {
             if bytes.contains(&separator) {
                 let mut any = false;
-                for part in bytes.split(|&b| b == separator) {
+                for part in bytes.split(|&b| b == separator).take(MOST_PARTS) {
                     any |= self.path(part, origin, role, base);
                 }
                 if any {
@@ -414,95 +421,4 @@ impl Finder<'_> {
             None => self.found.push(input),
         }
     }
-}
-
-/// Data in an interpreter's first argument: no program is made of records.
-fn is_data(input: &Input) -> bool {
-    const LARGE: u64 = 1 << 20;
-    input.can_be_data() && input.bytes.get() > LARGE
-}
-
-impl Input {
-    fn can_be_data(&self) -> bool {
-        matches!(&self.kind, Kind::File(format) if format.can_be_sampled())
-            || matches!(self.kind, Kind::Directory { .. })
-    }
-}
-
-/// Sequences with an index beside them are looked up, not read through; a sample wouldn't fit the
-/// index.
-fn has_index(input: &Input) -> bool {
-    let Kind::File(format) = &input.kind else {
-        return false;
-    };
-    format.content == crate::format::Content::Fasta
-        && ["fai", "bwt", "sa", "0123", "mmi", "1.bt2", "ht2"]
-            .iter()
-            .any(|suffix| {
-                let mut name = input.path.clone().into_os_string();
-                name.push(".");
-                name.push(suffix);
-                Path::new(&name).exists()
-            })
-}
-
-/// Whether a shell's pattern fits a name; a bracket stands for any one character here.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern {
-        [] => name.is_empty(),
-        [b'*', rest @ ..] => (0..=name.len()).any(|i| matches(rest, &name[i..])),
-        [b'?', rest @ ..] => !name.is_empty() && matches(rest, &name[1..]),
-        [b'[', rest @ ..] if rest.contains(&b']') => {
-            let end = rest.iter().position(|&b| b == b']').unwrap_or(0);
-            !name.is_empty() && matches(&rest[end + 1..], &name[1..])
-        }
-        [first, rest @ ..] => name.first() == Some(first) && matches(rest, &name[1..]),
-    }
-}
-
-fn role_of_option(program: &OsStr, option: &[u8]) -> Role {
-    if is_output_option(program, option) {
-        Role::Output
-    } else if is_program_option(program, option) {
-        Role::Script
-    } else if is_configuration_option(option) || is_directory_option(option) {
-        Role::Reference(Reference::Configuration)
-    } else {
-        Role::Data
-    }
-}
-
-/// Whether an option's value is a directory to change to.
-fn is_directory_option(option: &[u8]) -> bool {
-    matches!(option, b"-C" | b"--directory" | b"--chdir" | b"--cwd")
-}
-
-/// `-c`, or a cluster of shell options with it (`-ec`, `-lc`).
-fn is_command_cluster(option: &[u8]) -> bool {
-    option.starts_with(b"-") && !option.starts_with(b"--") && option.ends_with(b"c")
-}
-
-fn is_tar_mode(bytes: &[u8]) -> bool {
-    let cluster = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    !cluster.is_empty()
-        && cluster.iter().all(u8::is_ascii_alphabetic)
-        && cluster.iter().any(|b| b"cxtruA".contains(b))
-        && cluster.contains(&b'f')
-}
-
-fn writes_archive(mode: &[u8]) -> bool {
-    mode.iter().any(|b| b"cruA".contains(b))
-}
-
-/// Whether a wrapper's word names a program: found on the path, or an executable file.
-fn is_program(word: &OsStr, cwd: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let executable = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    if word.as_bytes().contains(&b'/') {
-        return executable(&cwd.join(word));
-    }
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| executable(&dir.join(word))))
 }

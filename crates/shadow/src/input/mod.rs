@@ -5,6 +5,7 @@ mod discover;
 mod look;
 mod opened;
 mod programs;
+mod shapes;
 mod walk;
 mod words;
 
