@@ -332,6 +332,20 @@ fn a_long_sequence_is_cut_at_a_line() {
     assert!(text.as_bytes().starts_with(&out) && out.ends_with(b"\n"));
     assert!(report.notes.contains(&Note::RecordCut));
     near(&report, 0.1);
+    // Several chromosomes, and a fraction of less than one of them.
+    let many: String = (0..10)
+        .map(|i| format!(">chr{i}\n{}", "ACGTACGTAC\n".repeat(20_000)))
+        .collect();
+    let path = dir.file("genomes.fa", many.as_bytes());
+    for (strategy, fraction) in [
+        (Strategy::Contiguous, 0.07),
+        (Strategy::Blocks, 0.07),
+        (Strategy::Contiguous, 0.46),
+    ] {
+        let (out, report) = sample(&path, fraction, strategy, 2);
+        assert!(out.starts_with(b">chr") && out.ends_with(b"\n"));
+        near(&report, fraction);
+    }
 }
 
 #[test]
@@ -600,6 +614,37 @@ fn collections_in_json_and_xml() {
         assert!(taken.iter().all(|r| known.contains(r)));
         assert_eq!(report.records, Some(taken.len() as u64));
         assert_eq!(report.strategy, strategy);
+        near(&report, 0.1);
+    }
+}
+
+#[test]
+fn sound_and_pictures_stay_valid() {
+    let dir = Scratch::new();
+    let mut wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0".to_vec();
+    wav.extend(48_000_u32.to_le_bytes());
+    wav.extend(192_000_u32.to_le_bytes());
+    wav.extend([4, 0, 16, 0]);
+    wav.extend(b"data");
+    wav.extend(400_000_u32.to_le_bytes());
+    wav.extend((0..100_000_u32).flat_map(u32::to_le_bytes));
+    wav.extend(b"LIST\x04\0\0\0abcd");
+    let sound = dir.file("s.wav", &wav);
+    let pixels: Vec<u8> = (0..300_u32).flat_map(|y| vec![y as u8; 600]).collect();
+    let picture = dir.file("p.ppm", &[&b"P6 200 300 255\n"[..], &pixels].concat());
+    for strategy in ALL {
+        let (out, report) = sample(&sound, 0.1, strategy, 4);
+        assert_eq!(out.len(), 44 + 40_000);
+        assert_eq!(out[40..44], 40_000_u32.to_le_bytes());
+        let moments: Vec<u32> = out[44..]
+            .chunks(4)
+            .map(|c| u32::from_le_bytes(c.try_into().unwrap()))
+            .collect();
+        assert!(moments.is_sorted() && moments[9_999] < 100_000);
+        assert_eq!(report.records, Some(10_000));
+        let (out, report) = sample(&picture, 0.1, strategy, 4);
+        assert!(out.starts_with(b"P6 200 30 255\n"));
+        assert_eq!(out.len(), 14 + 30 * 600);
         near(&report, 0.1);
     }
 }

@@ -7,6 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::{Scratch, bgzf, gzip, input, unzip};
+use foreshadow_shadow::input::AnyBytes;
 use foreshadow_shadow::sample::{SampleReport, Samples, Strategy as Pick};
 use proptest::prelude::*;
 
@@ -227,7 +228,7 @@ proptest! {
         name in prop::sample::select(vec!["x", "x.csv", "x.gz", "x.json", "x.fq.gz", "x.npy", "x.parquet"]),
         fraction in 0.001..1.0,
         pick in picks(),
-        any_bytes in any::<bool>(),
+        any_bytes in prop::sample::select(vec![AnyBytes::No, AnyBytes::Content, AnyBytes::File]),
         text in any::<bool>(),
     ) {
         if text {

@@ -11,7 +11,7 @@ use memchr::{memchr, memchr_iter, memmem};
 use super::delimited::delimited;
 use super::names::{self, Name, Named};
 use super::{
-    Container, Content, Doubt, Format, NpyLayout, Reader, XmlLayout, json, read_full, tar,
+    Container, Content, Doubt, Format, Reader, RowLayout, XmlLayout, json, npy, read_full, tar,
 };
 
 /// How much of the content is looked at.
@@ -117,7 +117,7 @@ fn disagrees(named: Named, content: &Content) -> bool {
         Named::Fasta => *content != Content::Fasta,
         Named::Fastq => *content != Content::Fastq,
         Named::Text | Named::Source | Named::Counted => {
-            matches!(content, Content::Binary | Content::Npy(_) | Content::Bam)
+            matches!(content, Content::Binary | Content::Rows(_) | Content::Bam)
         }
     }
 }
@@ -162,10 +162,13 @@ fn content(head: &[u8], complete: bool, name: Name, whole: Option<u64>) -> Conte
         return Content::Empty;
     }
     if head.starts_with(b"\x93NUMPY") {
-        return match NpyLayout::parse(head, whole) {
-            Ok(layout) => Content::Npy(layout),
+        return match npy::parse(head, whole) {
+            Ok(layout) => Content::Rows(layout),
             Err(why) => Content::Opaque(why),
         };
+    }
+    if let Some(layout) = RowLayout::wav(head).or_else(|| RowLayout::pnm(head)) {
+        return Content::Rows(layout);
     }
     if head.starts_with(b"BAM\x01") {
         return Content::Bam;

@@ -131,6 +131,18 @@ pub(crate) fn copy(
                 let length = (end - start) as u64;
                 // To the nearest record, but never to nothing.
                 let long = length >= MIN_CUT as u64;
+                // A long sequence gives just what is wanted of it.
+                if long
+                    && *content == Content::Fasta
+                    && length > left.saturating_add(left / 8)
+                    && let Some(cut) = cut(content, window, start, left, quota, records)
+                {
+                    flush(window, output, &mut run, &mut run_records)?;
+                    output
+                        .run(&window.bytes()[start..cut], 1)
+                        .map_err(CopyError::Write)?;
+                    break End::Cut;
+                }
                 if length.div_ceil(2) > left && records > 0 {
                     if long && let Some(cut) = cut(content, window, start, left, quota, records) {
                         flush(window, output, &mut run, &mut run_records)?;

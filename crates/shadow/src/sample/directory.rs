@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use foreshadow_quantity::Bytes;
 
-use crate::input::{EntryKind, Tree};
+use crate::input::{AnyBytes, EntryKind, Tree};
 
 use super::random::Random;
 use super::source::Source;
@@ -32,7 +32,7 @@ pub(crate) struct Job<'a> {
     pub tree: &'a Tree,
     pub fraction: f64,
     pub strategy: Strategy,
-    pub any_bytes: bool,
+    pub any_bytes: AnyBytes,
     pub keep: &'a [OsString],
 }
 

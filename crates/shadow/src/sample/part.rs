@@ -122,7 +122,7 @@ impl Source {
         notes: &mut Vec<Note>,
     ) -> Result<(), SampleError> {
         let content = &self.format.content;
-        let mut window = self.window_at(0, 256 << 10)?;
+        let mut window = Window::new(self.reader_at(0)?);
         let header = window
             .header(content, MAX_HEADER)
             .map_err(|e| self.read_error(e))?
@@ -175,16 +175,14 @@ impl Source {
         Ok(())
     }
 
-    fn window_at(&self, position: u64, step: u64) -> Result<Window, SampleError> {
-        let reader = Reader::open(
+    fn reader_at(&self, position: u64) -> Result<Reader, SampleError> {
+        Reader::open(
             Arc::clone(&self.file),
             self.format.container,
             position,
             self.stamp.length,
         )
-        .map_err(|e| self.read_error(e))?;
-        let step = usize::try_from(step).unwrap_or(usize::MAX).min(1 << 20);
-        Ok(Window::with_step(reader, step))
+        .map_err(|e| self.read_error(e))
     }
 
     fn copy_error(&self, error: CopyError) -> SampleError {
@@ -265,6 +263,8 @@ impl Source {
         let sync_limit = usize::try_from((4.0 * each) as u64)
             .unwrap_or(usize::MAX)
             .clamp(1 << 20, 64 << 20);
+        let step = usize::try_from(step).unwrap_or(usize::MAX);
+        let mut window = Window::with_step(self.reader_at(begin)?, step);
         let mut seen_to = begin;
         for i in 0..count {
             let offset = random.unit() * (stretch - span).max(0.0);
@@ -277,7 +277,7 @@ impl Source {
             let plain = self.format.container == Container::Plain;
             let known = plain && start == begin;
             let position = start - u64::from(plain && !known);
-            let mut window = self.window_at(position, step)?;
+            window.move_to(self.reader_at(position)?);
             if !known {
                 let found = window
                     .sync(content, sync_limit)

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use foreshadow_quantity::Bytes;
 
-use crate::format::NpyLayout;
+use crate::format::RowLayout;
 
 use super::part::MIN_BLOCK;
 use super::random::Random;
@@ -21,14 +21,14 @@ impl Source {
     )]
     pub(crate) fn rows(
         &self,
-        layout: &NpyLayout,
+        layout: &RowLayout,
         fraction: f64,
         records: Option<u64>,
         strategy: Strategy,
         random: &mut Random,
         out: &mut dyn Write,
     ) -> Result<SampleReport, SampleError> {
-        let there = (self.stamp.length - layout.header as u64) / layout.row;
+        let there = self.stamp.length.saturating_sub(layout.header as u64) / layout.row;
         let rows = layout.rows.min(there);
         let take = records
             .unwrap_or((rows as f64 * fraction).round() as u64)

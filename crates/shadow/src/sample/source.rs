@@ -9,6 +9,7 @@ use std::sync::Arc;
 use foreshadow_quantity::Bytes;
 
 use crate::format::{Container, Content, Format, HEAD, Next, Reader, detect_file};
+use crate::input::AnyBytes;
 
 use super::measure::{ContentSize, content_size, zstd_frame};
 use super::random::Random;
@@ -58,9 +59,9 @@ impl Stamp {
 }
 
 impl Source {
-    /// Opens a regular file. With `any_bytes`, what has no records of its own, and whatever is
+    /// Opens a regular file. Where any bytes will do, what has no records of its own, and what is
     /// compressed, is taken as mere bytes.
-    pub(crate) fn open(path: &Path, any_bytes: bool) -> Result<Source, SampleError> {
+    pub(crate) fn open(path: &Path, any_bytes: AnyBytes) -> Result<Source, SampleError> {
         let read = |source| SampleError::Read {
             path: path.to_owned(),
             source,
@@ -76,15 +77,19 @@ impl Source {
         let stamp = Stamp::of(&metadata);
         let name = path.file_name().unwrap_or_default();
         let (mut format, _) = detect_file(&file, stamp.length, name).map_err(read)?;
-        if any_bytes
-            && format.content != Content::Empty
-            && (format.container != Container::Plain || !format.can_be_sampled())
-        {
-            format = Format {
-                container: Container::Plain,
-                content: Content::Binary,
-                doubt: format.doubt.take(),
-            };
+        let sampled = format.can_be_sampled();
+        let decoded = format.container.is_decoded() && format.doubt.is_none();
+        let as_bytes = match any_bytes {
+            _ if format.content == Content::Empty => false,
+            AnyBytes::No => false,
+            AnyBytes::Content => !sampled && decoded,
+            AnyBytes::File => !sampled || format.container != Container::Plain,
+        };
+        if as_bytes {
+            if any_bytes == AnyBytes::File {
+                format.container = Container::Plain;
+            }
+            format.content = Content::Binary;
         } else if let Some(reason) = format.why_not_sampled() {
             return Err(SampleError::Unsupported {
                 path: path.to_owned(),
@@ -103,7 +108,7 @@ impl Source {
             _ => None,
         };
         let mut window = Window::new(Reader::open(Arc::clone(&file), container, 0, length)?);
-        let header = if let Content::Npy(layout) = &format.content {
+        let header = if let Content::Rows(layout) = &format.content {
             vec![0; layout.header]
         } else {
             window
@@ -137,7 +142,7 @@ impl Source {
     #[expect(clippy::cast_precision_loss, reason = "a few hundred KiB")]
     fn head_record(&self, window: &mut Window) -> io::Result<Option<f64>> {
         match &self.format.content {
-            Content::Npy(layout) => return Ok(Some(layout.row as f64)),
+            Content::Rows(layout) => return Ok(Some(layout.row as f64)),
             Content::Binary => return Ok(None),
             _ => {}
         }
@@ -185,6 +190,36 @@ impl Source {
             .or(name.strip_suffix(b"/2"))
             .unwrap_or(name);
         Ok(Some(name.to_vec()))
+    }
+
+    /// The first lines of a text, but those too short to tell anything.
+    pub(crate) fn first_lines(&self) -> io::Result<Vec<Vec<u8>>> {
+        let text = matches!(
+            self.format.content,
+            Content::Lines { .. } | Content::Delimited { .. } | Content::JsonLines
+        );
+        if !text {
+            return Ok(Vec::new());
+        }
+        let mut window = Window::with_step(
+            Reader::open(
+                Arc::clone(&self.file),
+                self.format.container,
+                0,
+                self.stamp.length,
+            )?,
+            16 << 10,
+        );
+        window.header(&self.format.content, MAX_HEADER)?;
+        if window.bytes().len() < 4096 {
+            window.more()?;
+        }
+        let lines = window.bytes().split_inclusive(|&b| b == b'\n');
+        Ok(lines
+            .filter(|l| l.len() >= 8 && l.ends_with(b"\n"))
+            .take(64)
+            .map(<[u8]>::to_vec)
+            .collect())
     }
 
     /// Counts the records of a plain file of at most `limit` bytes.
@@ -267,7 +302,7 @@ impl Source {
         fraction: f64,
         records: Option<u64>,
         strategy: Strategy,
-        any_bytes: bool,
+        any_bytes: AnyBytes,
         random: &mut Random,
         out: &mut dyn Write,
     ) -> Result<SampleReport, SampleError> {
@@ -278,7 +313,7 @@ impl Source {
         }
         let mut report = if self.body.bytes == 0 || (fraction >= 1.0 && records.is_none()) {
             self.whole(out)?
-        } else if let Content::Npy(layout) = &self.format.content {
+        } else if let Content::Rows(layout) = &self.format.content {
             let layout = layout.clone();
             self.rows(&layout, fraction, records, strategy, random, out)?
         } else {
