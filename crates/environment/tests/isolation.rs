@@ -202,6 +202,28 @@ fn ordinary_things_work_inside() {
 }
 
 #[test]
+fn directories_of_others_can_be_written_to_as_on_the_host() {
+    need_isolation!("directories_of_others_can_be_written_to_as_on_the_host");
+    let name = unique("file");
+    // Where everyone may write, at the command's side and by argument; and where no user may.
+    let script = r#"echo x > "$1" && cat "$1" && mkdir here && rmdir here && ls -d "$1""#;
+    let path = Path::new("/var/tmp").join(&name);
+    let (mut read, write) = pipe();
+    let argv = ["sh", "-c", script, "sh", text(&path)];
+    let mut shadow = sandbox()
+        .start(program(&argv, Path::new("/var/tmp"), write))
+        .expect("starts");
+    shadow.wait().expect("ends");
+    let mut output = String::new();
+    read.read_to_string(&mut output).expect("reads");
+    assert_eq!(output, format!("x\n{}\n", text(&path)));
+    assert!(!path.exists());
+    let done = sh("cd /usr; touch new || echo refused; cd bin; touch new || echo refused");
+    let refused = done.output.matches("refused\n").count();
+    assert_eq!(refused, if is_root() { 0 } else { 2 }, "{}", done.output);
+}
+
+#[test]
 fn totals_count_the_whole_shadow() {
     need_isolation!("totals_count_the_whole_shadow");
     let dir = open_dir();

@@ -24,6 +24,9 @@
 //! host's: a shadow's reads warm it. Read-only information of the machine (`/proc/meminfo`,
 //! `/sys`) is visible.
 //!
+//! Without root, files that lie directly in a directory with mounts beneath it are shown read-only
+//! (the kernel allows no overlay there): a command that writes to one of them meets EROFS.
+//!
 //! Needs Linux 5.12; 6.6 without root (attributes on tmpfs).
 
 mod command;

@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -212,6 +212,7 @@ impl Sandbox {
             stderr: error,
         } = program;
         let command = PathBuf::from(argv.first().ok_or(StartError::NoCommand)?);
+        self.adopt_directories(&argv, &env, &cwd);
         let strings = |list: &mut dyn Iterator<Item = &OsStr>, what| {
             list.map(|s| c_string(s).ok_or(StartError::Nul { what }))
                 .collect::<Result<Vec<_>, _>>()
@@ -250,6 +251,29 @@ impl Sandbox {
         })
     }
 
+    /// Directories in which a command is likely to write; see [`Scratch::adopt`].
+    fn adopt_directories(&self, argv: &[OsString], env: &[(OsString, OsString)], cwd: &Path) {
+        if self.kind != IsolationKind::UserNamespace {
+            return;
+        }
+        let variable = |name: &str| {
+            env.iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, v)| Path::new(v))
+        };
+        let usual = [Some(cwd), variable("TMPDIR"), variable("HOME")];
+        let usual = usual.into_iter().flatten().chain([Path::new("/var/tmp")]);
+        usual.for_each(|dir| self.scratch.adopt(&self.plan, dir));
+        // Arguments that name files, or directories.
+        for argument in argv.iter().skip(1).take(MOST_ARGUMENTS) {
+            let path = cwd.join(argument);
+            self.scratch.adopt(&self.plan, &path);
+            if let Some(dir) = path.parent().filter(|dir| *dir != cwd) {
+                self.scratch.adopt(&self.plan, dir);
+            }
+        }
+    }
+
     fn order(
         self,
         mut order: Order,
@@ -275,6 +299,9 @@ impl Sandbox {
         Ok(ShadowProcess::new(init, before, scratch, held, watch))
     }
 }
+
+/// How many arguments are looked at as names of files.
+const MOST_ARGUMENTS: usize = 256;
 
 /// Hears whether the command started.
 fn started(channel: &Channel) -> Result<(super::wire::Before, Option<OwnedFd>), StartError> {
