@@ -10,10 +10,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use foreshadow_environment::isolation::{
-    IsolationError, IsolationKind, NetworkAccess, Sandbox, SandboxOptions, StartError,
+    IsolationError, IsolationKind, Sandbox, SandboxOptions, StartError,
 };
 use foreshadow_environment::{Exit, Program, Stream};
-use foreshadow_quantity::{Bytes, Rate};
+use foreshadow_quantity::Bytes;
 use isolation_help::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -639,20 +639,6 @@ fn it_is_in_its_environment_from_the_start() {
     .map(drop)
     .expect_err("cannot join");
     assert!(error.to_string().contains(text(&missing)), "{error}");
-}
-
-#[test]
-fn limited_network_is_refused_with_a_reason() {
-    let error = Sandbox::new(SandboxOptions {
-        network: NetworkAccess::Limited(Rate::per_second(Bytes::mib(1))),
-        ..SandboxOptions::default()
-    })
-    .map(drop)
-    .expect_err("refused");
-    assert!(
-        matches!(error, IsolationError::NetworkUnavailable { .. }),
-        "{error}"
-    );
 }
 
 #[test]

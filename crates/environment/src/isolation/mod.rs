@@ -20,7 +20,8 @@
 //! host's table of mounts, so nothing is to be unmounted.
 //!
 //! # What is not contained
-//! Load: processor, memory and disk reads are the environment's to limit. The page cache is the
+//! The outside network, where it is asked for ([`NetworkAccess::Limited`]): what a command does there
+//! is done. Load: processor, memory and disk reads are the environment's to limit. The page cache is the
 //! host's: a shadow's reads warm it. Read-only information of the machine (`/proc/meminfo`,
 //! `/sys`) is visible.
 //!
@@ -34,6 +35,7 @@ mod devices;
 mod error;
 mod init;
 mod mounts;
+mod network;
 mod opens;
 mod plan;
 mod privileges;
