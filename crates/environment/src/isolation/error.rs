@@ -117,6 +117,8 @@ pub enum Step {
     Scratch,
     /// Bringing up the loopback interface.
     Loopback,
+    /// Limiting the network's rate.
+    Network,
     /// Mounting an overlay.
     Overlay,
     /// Mounting a fresh directory over one of the host's.
@@ -140,7 +142,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 17] = [
+    const ALL: [Step; 18] = [
         Step::Fork,
         Step::Join,
         Step::Namespaces,
@@ -148,6 +150,7 @@ impl Step {
         Step::Mounts,
         Step::Scratch,
         Step::Loopback,
+        Step::Network,
         Step::Overlay,
         Step::Fresh,
         Step::Devices,
@@ -175,6 +178,7 @@ impl fmt::Display for Step {
             Step::Mounts => "reading the table of mounts",
             Step::Scratch => "making the scratch file system",
             Step::Loopback => "bringing up the loopback interface",
+            Step::Network => "limiting the network",
             Step::Overlay => "mounting an overlay",
             Step::Fresh => "mounting a fresh directory",
             Step::Devices => "making /dev",

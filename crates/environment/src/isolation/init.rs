@@ -19,6 +19,7 @@ use rustix::thread::UnshareFlags;
 use super::IsolationKind;
 use super::command;
 use super::error::{At, Failure, Step};
+use super::network::Limited;
 use super::plan::Plan;
 use super::process::is_full;
 use super::sys::{self, Reaped};
@@ -33,6 +34,7 @@ pub(super) struct Birth<'a> {
     pub join: &'a [PathBuf],
     pub scratch: Bytes,
     pub watch_opens: bool,
+    pub network: Option<&'a Limited>,
 }
 
 /// The midwife's life, in a fresh child of the owner.
@@ -125,6 +127,9 @@ fn live(birth: &Birth<'_>, channel: &Channel) -> Result<(), Failure> {
             return channel.send(&message.encode(), &[]).at(Step::Talk);
         }
     };
+    if let Some(limited) = birth.network {
+        limited.shape()?;
+    }
     let view = View {
         kind: birth.kind,
         plan: birth.plan,

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use super::error::IsolationError;
+use super::network::Uplink;
 use super::opens::Opens;
 use super::scratch::used_and_full;
 use super::sys::{self, Counted};
@@ -71,6 +72,8 @@ impl Drop for Init {
 #[derive(Debug)]
 pub struct ShadowProcess {
     init: Init,
+    /// Its way to the network, if it has one.
+    _uplink: Option<Uplink>,
     before: Before,
     scratch: OwnedFd,
     placed: Bytes,
@@ -82,6 +85,7 @@ pub struct ShadowProcess {
 impl ShadowProcess {
     pub(super) fn new(
         init: Init,
+        uplink: Option<Uplink>,
         before: Before,
         scratch: OwnedFd,
         placed: Bytes,
@@ -89,6 +93,7 @@ impl ShadowProcess {
     ) -> Self {
         ShadowProcess {
             init,
+            _uplink: uplink,
             before,
             scratch,
             placed,

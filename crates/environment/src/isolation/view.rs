@@ -250,21 +250,13 @@ impl View<'_> {
             ));
         }
         if layer.kind.as_deref().is_some_and(may_show_directly) {
-            let set = libc::MOUNT_ATTR_RDONLY
-                | libc::MOUNT_ATTR_NOSUID
-                | libc::MOUNT_ATTR_NODEV
-                | libc::MOUNT_ATTR_NOATIME;
-            let _ = bind(&layer.at, target, set, libc::MOUNT_ATTR__ATIME);
+            let _ = self.show(&layer.at, target);
         }
         Ok(())
     }
 
     /// Single files that are mounts of their own. One that cannot be shown is missing.
     fn show_files(&self) {
-        let set = libc::MOUNT_ATTR_RDONLY
-            | libc::MOUNT_ATTR_NOSUID
-            | libc::MOUNT_ATTR_NODEV
-            | libc::MOUNT_ATTR_NOATIME;
         for file in &self.plan.files {
             if self.order.placed.contains(file) || is_within(file, &self.order.replaced) {
                 continue;
@@ -273,7 +265,20 @@ impl View<'_> {
             if self.kind == IsolationKind::UserNamespace && !target.exists() {
                 let _ = fs::write(&target, b"");
             }
-            let _ = bind(file, &target, set, libc::MOUNT_ATTR__ATIME);
+            let _ = self.show(file, &target);
+        }
+    }
+
+    /// Shows something of the host as it is, to be read only.
+    fn show(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+        match self.kind {
+            IsolationKind::Root => {
+                let set = set | libc::MOUNT_ATTR_NOATIME;
+                bind(from, to, set, libc::MOUNT_ATTR__ATIME)
+            }
+            // Whether reading leaves a time behind is not the user's to change.
+            IsolationKind::UserNamespace => bind(from, to, set, 0),
         }
     }
 

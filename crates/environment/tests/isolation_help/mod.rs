@@ -145,8 +145,14 @@ pub fn lives(pid: u32) -> bool {
     })
 }
 
-pub fn mounts() -> String {
-    std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo")
+/// The host's mounts that look like a shadow's: its overlays, its scratch file systems.
+pub fn mounts() -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    table
+        .lines()
+        .filter(|line| line.contains("foreshadow") || line.contains("lowerdir=."))
+        .map(str::to_string)
+        .collect()
 }
 
 /// A text that no other run uses.
