@@ -87,7 +87,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut sizes: Vec<f64> = all.iter().map(|r| r.size).filter(|s| *s < 0.5).collect();
         sizes.sort_by(f64::total_cmp);
         sizes.dedup();
-        let one = |size: f64| all.iter().filter(|r| r.size == size).map(|r| r.cpu).fold(f64::MAX, f64::min);
+        let one = |size: f64| {
+            all.iter()
+                .filter(|r| r.size == size)
+                .map(|r| r.cpu)
+                .fold(f64::MAX, f64::min)
+        };
         let allowed = (share * truth_cpu).max(0.3);
         let mut chosen = vec![sizes[0], sizes[(sizes.len() - 1).min(2)]];
         'rungs: for i in (2..sizes.len()).rev() {
