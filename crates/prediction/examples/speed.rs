@@ -8,12 +8,12 @@ use foreshadow_prediction::history::{Config, Features, Learner, Observation};
 
 fn main() {
     println!("| features | observations | median µs | mean µs | p99 µs |\n|---|---|---|---|---|");
-    for features in [1, 3, 8] {
-        run(features);
-    }
+    run(1, 1_000_000);
+    run(3, 1_000_000);
+    run(8, 1000);
 }
 
-fn run(features: usize) {
+fn run(features: usize, tasks: u32) {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -24,7 +24,7 @@ fn run(features: usize) {
     let names: Vec<String> = (0..features).map(|i| format!("feature {i}")).collect();
     let mut learner = Learner::new(Config::default());
     let mut times = Vec::with_capacity(1_000_000);
-    for i in 1..=1_000_000_u32 {
+    for i in 1..=tasks {
         let mut f = Features::new();
         for name in &names {
             f.set(name.as_str(), 1e6 * (1.0 + 50.0 * random()));

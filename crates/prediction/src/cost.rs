@@ -16,8 +16,8 @@
 //!
 //! where `τ` is the share of the run time until a failing attempt dies and `ρ` the penalty of a
 //! failure in units of peak × run time. Solved backwards this gives the first allocation and the
-//! whole ladder of retries in O(m²) for `m` atoms; atoms are thinned to steps of at most a tenth
-//! of the remaining probability, and the first choice is then refined among all of them.
+//! whole ladder of retries in O(m²) for `m` atoms; more than 64 are thinned to steps of at most a
+//! tenth of the remaining probability, and the first choice is then refined among all of them.
 //!
 //! For `ρ = 0` and retries straight to the maximum this is the rule of Tovar et al., "A Job Sizing
 //! Strategy for High-Throughput Scientific Workflows" (IEEE TPDS 2018).
@@ -26,6 +26,9 @@ use foreshadow_quantity::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::Predictive;
+
+/// Up to so many atoms the solution is exact.
+const FEW: usize = 64;
 
 /// What over- and under-allocation cost, in units of bytes × run time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,8 +144,12 @@ impl<'a> Plan<'a> {
             + rho * (last - self.moment[k])
     }
 
-    /// Atoms at steps of at most a tenth of the remaining probability, always with the last.
+    /// All atoms where they are few; else some at steps of at most a tenth of the remaining
+    /// probability, always with the last.
     fn candidates(&self) -> Vec<usize> {
+        if self.value.len() <= FEW {
+            return (0..self.value.len()).collect();
+        }
         let mut out = Vec::with_capacity(96);
         let mut above = 1.0;
         let last = self.value.len() - 1;
