@@ -16,12 +16,13 @@ import subprocess
 import sys
 import time
 
-from common import CACHE, HERE, SETS, environment, fresh, machine, programs, warm
+from common import CACHE, HERE, SETS, Others, environment, fresh, machine, programs, warm
 from report import markdown, table
 from score import score, summarise
 from truth import truth
 
 LONGEST = 120  # seconds that a predict may take before it counts as failed
+BUSY = 0.3  # cores of other work that make a result doubtful
 
 
 def predict(program, binary, budget):
@@ -87,12 +88,16 @@ def main():
     for program in programs(options.set, options.only):
         true = truth(program, options.repeats)
         warm(program)
+        others = Others()
         answer, seconds, cpu, said, code = predict(program, options.binary, options.budget)
         row = score(program.name, program.growth, true, answer, seconds, cpu)
         row["exit_code"] = code
+        row["others_cores"] = others.cores(cpu)
         rows.append(row)
         answers[program.name] = answer
         print(table([row], header=len(rows) == 1), flush=True)
+        if row["others_cores"] > BUSY:
+            print(f"    other work kept {row['others_cores']:.1f} cores busy meanwhile: judge with care")
         if row["abstained"]:
             print(f"    {row['abstained']}", *(f"    {line}" for line in said.strip().splitlines()[-3:]), sep="\n")
     result = {
