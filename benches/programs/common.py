@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,3 +127,20 @@ def measure_binary():
         CACHE.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cc", "-O2", "-o", str(binary), str(source)], check=True)
     return binary
+
+
+class Others:
+    """How busy the machine was with anything but the measured work, in cores."""
+
+    def __init__(self):
+        self.start, self.busy = time.monotonic(), self.now()
+
+    @staticmethod
+    def now():
+        fields = [int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        idle, iowait = fields[3], fields[4]
+        return (sum(fields) - idle - iowait) / os.sysconf("SC_CLK_TCK")
+
+    def cores(self, own_cpu_seconds):
+        seconds = time.monotonic() - self.start
+        return max(0.0, (self.now() - self.busy - own_cpu_seconds) / seconds) if seconds > 0.2 else 0.0

@@ -511,7 +511,7 @@ INPUTS = {
     "trips-small.csv": (trips, dict(rows=2_200_000, seed=202)),
     "rides.csv": (trips, dict(rows=800_000, seed=224)),
     "drivers.csv": (drivers, dict(rows=420_000, seed=203)),
-    "matrix.npy": (array, dict(shape=(150_000, 240), seed=204, low_rank=20)),
+    "matrix.npy": (array, dict(shape=(260_000, 240), seed=204, low_rank=20)),
     "samples.csv": (features, dict(rows=260_000, columns=20, classes=12, seed=205)),
     "web.log": (access_log, dict(rows=3_500_000, seed=206)),
     "system.log": (system_log, dict(rows=1_200_000, seed=207)),

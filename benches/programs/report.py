@@ -83,12 +83,13 @@ def markdown(result, rows_too=True):
             row.append(f"{percent(b['median'])} ({percent(b['worst'])}), n={b['predicted']}")
         compared.append(row)
     parts.append(markdown_table(header, compared))
-    spread = [["truth within p10–p90"], ["median signed error"], ["90th percentile of the error"]]
+    spread = [["truth within p10–p90"], ["median signed error"], ["90th percentile of the error"], ["median error, peaks below 64 MiB as 64"]]
     for resource in RESOURCES:
         e = summary["errors"][resource]
         spread[0].append(percent(e["coverage"]))
         spread[1].append(percent(e["median_signed"], signed=True))
         spread[2].append(percent(e["p90"]))
+        spread[3].append(percent(e["median_floored"]))
     parts.append(markdown_table(["foreshadow"] + [SHORT[r] for r in RESOURCES], spread))
     if rows_too:
         parts.append(markdown_table(HEADER, [cells(row) for row in result["programs"]]))

@@ -5,7 +5,7 @@ Each program gets an empty state directory and an empty working directory. The
 truth comes from truth.py, which measures what isn't known yet.
 
     run.py [--set evaluation|calibration] [--binary PATH] [--only NAME]... [--json FILE]
-           [--markdown FILE] [--budget BUDGET]... [--repeats 3]
+           [--docs FILE] [--budget BUDGET]... [--repeats 3]
 """
 
 import argparse
@@ -16,12 +16,13 @@ import subprocess
 import sys
 import time
 
-from common import CACHE, HERE, SETS, environment, fresh, machine, programs, warm
+from common import CACHE, HERE, SETS, Others, environment, fresh, machine, programs, warm
 from report import markdown, table
 from score import score, summarise
 from truth import truth
 
 LONGEST = 120  # seconds that a predict may take before it counts as failed
+BUSY = 0.3  # cores of other work that make a result doubtful
 
 
 def predict(program, binary, budget):
@@ -66,6 +67,18 @@ def predict(program, binary, budget):
     return answer, seconds, usage.ru_utime + usage.ru_stime, said, child.returncode
 
 
+def put_between_marks(path, name, text):
+    """Puts `text` between the comments that mark the results of one set."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    with open(path) as source:
+        before, found, rest = source.read().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        sys.exit(f"{path} has no place for the results: {begin.strip()} ... {end}")
+    with open(path, "w") as out:
+        out.write(before + begin + "\n" + text + "\n" + end + after)
+
+
 def default_binary():
     target = os.environ.get("CARGO_TARGET_DIR") or HERE.parent.parent / "target"
     return os.path.join(target, "release", "foreshadow")
@@ -79,7 +92,7 @@ def main():
     parser.add_argument("--budget", action="append", default=[], help="passed to predict; may be repeated")
     parser.add_argument("--repeats", type=int, default=3, help="of the truth")
     parser.add_argument("--json", metavar="FILE", default=str(CACHE / "results.json"))
-    parser.add_argument("--markdown", metavar="FILE", help="the tables for docs/benchmarks.md")
+    parser.add_argument("--docs", metavar="FILE", help="rewrites the results in docs/benchmarks.md")
     options = parser.parse_args()
     if not os.access(options.binary, os.X_OK):
         sys.exit(f"{options.binary} is no program: cargo build --release -p foreshadow, or --binary PATH")
@@ -87,12 +100,16 @@ def main():
     for program in programs(options.set, options.only):
         true = truth(program, options.repeats)
         warm(program)
+        others = Others()
         answer, seconds, cpu, said, code = predict(program, options.binary, options.budget)
         row = score(program.name, program.growth, true, answer, seconds, cpu)
         row["exit_code"] = code
+        row["others_cores"] = others.cores(cpu)
         rows.append(row)
         answers[program.name] = answer
         print(table([row], header=len(rows) == 1), flush=True)
+        if row["others_cores"] > BUSY:
+            print(f"    other work kept {row['others_cores']:.1f} cores busy meanwhile: judge with care")
         if row["abstained"]:
             print(f"    {row['abstained']}", *(f"    {line}" for line in said.strip().splitlines()[-3:]), sep="\n")
     result = {
@@ -107,9 +124,8 @@ def main():
         json.dump(result, out, indent=1)
     print()
     print(markdown(result, rows_too=False))
-    if options.markdown:
-        with open(options.markdown, "w") as out:
-            out.write(markdown(result))
+    if options.docs:
+        put_between_marks(options.docs, options.set, markdown(result))
     print(f"\neverything is in {options.json}")
     return 0 if all(t["passed"] for t in result["summary"]["targets"]) else 1
 

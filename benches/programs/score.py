@@ -149,6 +149,14 @@ def summarise(rows):
             "median_with_abstentions": with_silence,
             "p90": statistics.quantiles(said, n=10)[8] if len(said) > 1 else middle,
             "worst": max(said, default=None),
+            # Below the floor a share of the peak says little: a page counts for percents.
+            "median_floored": median(
+                error(max(e["p50"], FLOOR), max(r["truth"][resource], FLOOR))
+                for r, e in zip(rows, entries)
+                if "error" in e
+            )
+            if resource == "peak_memory_bytes"
+            else None,
             "median_signed": median(e["signed"] for e in entries if "signed" in e),
             "coverage": mean([e["hit"] for e in entries if "hit" in e]) if said else None,
             "baselines": {

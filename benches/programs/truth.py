@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 
-from common import CACHE, SETS, environment, fresh, machine, measure_binary, programs, warm
+from common import CACHE, SETS, Others, environment, fresh, machine, measure_binary, programs, warm
 
 MIB = 2**20
 FIELDS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes")
@@ -35,6 +35,7 @@ def save(truths):
 def measure_once(program):
     scratch = fresh(CACHE / "scratch")
     summary = CACHE / "summary"
+    others = Others()
     command = [measure_binary(), "-i", "2000", "-c", scratch, "-1", scratch / ".stdout", "-2", scratch / ".stderr"]
     subprocess.run(
         [*command, "-o", summary, "--", *program.argv()], check=True, timeout=600, env=environment(scratch)
@@ -53,6 +54,8 @@ def measure_once(program):
         "largest_process_bytes": run["largest_process_bytes"],
         "rusage_cpu_seconds": run["user_seconds"] + run["system_seconds"],
         "longest_gap_seconds": run["longest_gap_seconds"],
+        # The polling itself is among them: a few hundredths.
+        "others_cores": others.cores(run["cpu_seconds"]),
     }
 
 
@@ -64,6 +67,8 @@ def doubts(run):
         yield f"one process reached {beyond / MIB:.0f} MiB more than the polled peak (a spike missed, or mapped files)"
     if abs(run["cpu_seconds"] - run["rusage_cpu_seconds"]) > 0.05 + 0.03 * run["cpu_seconds"]:
         yield f"cpu {run['cpu_seconds']:.2f} s by the group, {run['rusage_cpu_seconds']:.2f} s by rusage"
+    if run["others_cores"] > 0.3:
+        yield f"other work kept {run['others_cores']:.1f} cores busy"
 
 
 def measure(program, repeats):

@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Say more: every small run, and all quantiles
+    /// Say more: every shadow, and all quantiles
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -74,7 +74,7 @@ pub(crate) enum Command {
 /// How predictions are made.
 #[derive(Args, Debug)]
 pub(crate) struct ShadowArguments {
-    /// Most that the small runs may use: a share of the command's own CPU time, a time, or both
+    /// Most that the shadows may use: a share of the command's own CPU time, a time, or both
     ///
     /// [default: 5%,10s]. May be repeated.
     #[arg(long, value_name = "5%|10s")]
@@ -86,12 +86,12 @@ pub(crate) struct ShadowArguments {
 
     /// Scale a number in the command down instead of its input
     ///
-    /// With --vary n=1000000, every {n} in the command stands for 1000000 when it really runs,
-    /// and for smaller numbers in the small runs. May be repeated.
+    /// With --vary steps=1000000, every {steps} in the command stands for 1000000 when it really
+    /// runs, and for smaller numbers in the shadows. May be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = budget::vary)]
     pub(crate) vary: Vec<Vary>,
 
-    /// What the small runs may reach of the network: none, limited or limited:RATE
+    /// What the shadows may reach of the network: none, limited or limited:RATE
     ///
     /// [default: none]. A limited network reaches what this machine reaches, at 1 MiB/s or at
     /// the given rate: what the command sends there really arrives.
@@ -109,11 +109,12 @@ pub(crate) struct ShadowArguments {
 /// inputs are cut short. Nothing that happens there leaves it. From how these runs grow, and from
 /// earlier runs of the same command, follows what the whole will need.
 #[derive(Args, Debug)]
+#[command(override_usage = "foreshadow predict [OPTIONS] -- <CMD>...")]
 #[command(after_long_help = "EXAMPLES:
   foreshadow predict -- sort -t, -k3,3n big.csv -o out.csv
   foreshadow predict --json -- sh -c 'zcat reads.fastq.gz | awk -f count.awk'
   foreshadow predict --budget 2%,5s -- xz -9 archive.tar
-  foreshadow predict --vary n=100000000 -- ./simulate --steps '{n}'")]
+  foreshadow predict --vary steps=100000000 -- ./simulate --steps '{steps}'")]
 pub(crate) struct PredictArguments {
     /// Print the prediction as JSON (schema foreshadow.prediction/1)
     #[arg(long)]
@@ -133,6 +134,7 @@ pub(crate) struct PredictArguments {
 /// its limit and the machine has more, it is given more. Its standard input, output and error are
 /// its own; the comparison follows on standard error.
 #[derive(Args, Debug)]
+#[command(override_usage = "foreshadow run [OPTIONS] -- <CMD>...")]
 #[command(after_long_help = "EXAMPLES:
   foreshadow run -- python3 train.py data.csv
   foreshadow run --memory 2G --cores 1.5 -- make -j2

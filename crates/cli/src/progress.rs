@@ -64,8 +64,8 @@ impl Reporter {
                 number,
                 fraction: f,
             } => match f {
-                Some(f) => format!("small run {number}: {} of the work", fraction(*f)),
-                None => format!("small run {number}: the beginning of the work"),
+                Some(f) => format!("shadow {number}: {} of the work", fraction(*f)),
+                None => format!("shadow {number}: the beginning of the work"),
             },
         };
         match self.mode {

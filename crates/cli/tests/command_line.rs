@@ -22,6 +22,8 @@ fn help_shows_examples_of_every_verb() {
         let help = run(home.path(), &[verb, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         assert!(stdout(&help).contains("EXAMPLES"), "{verb}");
+        // clap takes {n} for the end of a line.
+        assert!(!stdout(&help).contains("every\n"), "{}", stdout(&help));
         // The short help fits a screen.
         let short = stdout(&run(home.path(), &[verb, "-h"]));
         assert!(short.lines().count() < 40, "{short}");
@@ -134,7 +136,9 @@ fn doctor_reports_the_history_too() {
     let home = tempfile::tempdir().unwrap();
     let output = run(home.path(), &["doctor"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("history: there is no history yet"));
+    let text = stdout(&output);
+    assert!(text.contains("history: there is no history yet"), "{text}");
+    assert!(text.contains("isolation of shadows"), "{text}");
     let json: Value =
         serde_json::from_slice(&run(home.path(), &["doctor", "--json"]).stdout).unwrap();
     assert_eq!(json["schema"], "foreshadow.doctor/1");

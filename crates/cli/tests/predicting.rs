@@ -100,7 +100,7 @@ fn commands_that_make_trouble() {
         format!("setsid {sleep} & exit 0"),
         format!("{sleep} <&- >&- 2>&- & {sleep} & exit 1"),
         "head -c 100000000000 /dev/zero >filler".to_owned(),
-        "tail -c 100000000000 /dev/zero".to_owned(),
+        "awk 'BEGIN { s = \"x\"; while (1) s = s s }'".to_owned(),
         "b() { b | b & b; }; b".to_owned(),
         "read line </dev/tty; echo $line".to_owned(),
         "cat".to_owned(),
@@ -182,10 +182,7 @@ fn a_pipe_on_standard_input_is_said_to_be_out_of_reach() {
     let document = json(&output);
     check(&document);
     let text = document.to_string();
-    assert!(
-        text.contains("standard input") || text.contains("stdin"),
-        "{text}"
-    );
+    assert!(text.contains("pipe"), "{text}");
 }
 
 #[test]

@@ -63,7 +63,8 @@ pub struct Recorder {
 const MOST_PROCESSES: usize = 32;
 
 impl Recorder {
-    /// Starts the clock. `environment` may have been used before: its counters now are the zero.
+    /// Starts the clock. `environment` may have been used before: its counters now, and the memory
+    /// charged to it now (of a sandbox that waits for its command), are the zero.
     ///
     /// # Errors
     /// Where the environment's counters cannot be read.
@@ -87,6 +88,26 @@ impl Recorder {
             file_rss: Bytes::ZERO,
             paused: Duration::ZERO,
         })
+    }
+
+    /// Takes what the environment holds now for the cost of the isolation itself, as far as it is
+    /// no more than 2 MiB; to be called as soon as the command has been started.
+    ///
+    /// # Errors
+    /// Where the environment's counters cannot be read.
+    pub fn discount_isolation(
+        &mut self,
+        environment: &Environment,
+    ) -> Result<(), EnvironmentError> {
+        const MOST: Bytes = Bytes::mib(2);
+        // A program that was just started has this much at least.
+        const OWN: Bytes = Bytes::kib(128);
+        let now = environment.usage()?.memory();
+        let added = now.saturating_sub(self.base.memory());
+        if added <= MOST {
+            self.base.kernel = self.base.kernel + added.saturating_sub(OWN);
+        }
+        Ok(())
     }
 
     /// Time since the start, less the pauses.
@@ -139,7 +160,10 @@ impl Recorder {
                 scan.add(proc, pid);
             }
         }
-        let memory = usage.memory().saturating_sub(foreign);
+        let memory = usage
+            .memory()
+            .saturating_sub(foreign)
+            .saturating_sub(self.base.memory());
         let page_cache = usage.page_cache.unwrap_or(Bytes::ZERO);
         let sample = Sample {
             at: self.elapsed(),
@@ -152,15 +176,18 @@ impl Recorder {
             threads: scan.threads,
         };
         self.evidence.sampled = self.evidence.sampled.max(memory);
-        let cache = page_cache + foreign;
-        self.cache_step = self.cache_step.max(cache.saturating_sub(self.cache_last));
-        self.cache_last = cache;
-        self.cache_most = self.cache_most.max(cache);
+        self.see_cache(page_cache + foreign);
         self.file_rss = self.file_rss.max(scan.largest_file_rss);
         self.pace(&sample);
         self.usage = usage;
         self.curve.push(sample);
         Ok(())
+    }
+
+    fn see_cache(&mut self, cache: Bytes) {
+        self.cache_step = self.cache_step.max(cache.saturating_sub(self.cache_last));
+        self.cache_last = cache;
+        self.cache_most = self.cache_most.max(cache);
     }
 
     /// Looks closer while memory moves, and less often the longer a run lasts.
@@ -177,15 +204,26 @@ impl Recorder {
     }
 
     /// Closes the recording. `ended` is how the command ended and the kernel's counts of it, or
-    /// `None` where it was cut short.
-    pub fn finish(mut self, environment: &Environment, ended: Option<(Exit, Totals)>) -> Recording {
+    /// `None` where it was cut short; `foreign` as for [`Recorder::sample`], at the end.
+    pub fn finish(
+        mut self,
+        environment: &Environment,
+        ended: Option<(Exit, Totals)>,
+        foreign: Bytes,
+    ) -> Recording {
         let wall = self.elapsed();
         // The command is over: what can't be read any more keeps its last value.
         if let Ok(usage) = environment.usage() {
+            // What it wrote last may not have been sampled any more.
+            self.see_cache(usage.page_cache.unwrap_or(Bytes::ZERO) + foreign);
             self.usage = usage;
         }
         let totals = ended.map(|(_, totals)| totals);
-        self.evidence.total = self.usage.peak_total.filter(|&total| total > Bytes::ZERO);
+        self.evidence.total = self
+            .usage
+            .peak_total
+            .filter(|&total| total > Bytes::ZERO)
+            .map(|total| total.saturating_sub(self.base.memory()));
         self.evidence.page_cache = self.cache_most + self.cache_step;
         self.evidence.largest_process =
             totals.map_or(Bytes::ZERO, |t| t.max_rss.saturating_sub(self.file_rss));

@@ -41,7 +41,7 @@ const OVERHEAD: Bytes = Bytes::mib(4);
 const PATIENCE: f64 = 1.5;
 
 pub(crate) fn forecast(evidence: &Evidence<'_>) -> Forecast {
-    let rungs: Vec<Rung> = evidence.rungs.iter().filter_map(rung).collect();
+    let rungs = rungs(evidence.rungs);
     let mut explain = Vec::new();
     let mut tell = |found: Option<&Extrapolated>| {
         for line in found.iter().flat_map(|f| &f.explain) {
@@ -127,6 +127,11 @@ fn memory_to_ask_for(memory: &Predictive, machine: Bytes) -> Bytes {
     (least + OVERHEAD).round_up(STEP).min(machine)
 }
 
+/// What the extrapolation works with: the shadows of which it is known what part they did.
+pub(crate) fn rungs(of: &[shadow::Rung]) -> Vec<Rung> {
+    of.iter().filter_map(rung).collect()
+}
+
 /// A shadow's recording in the form of the extrapolation; `None` where it isn't known what part of
 /// the work it did.
 fn rung(of: &shadow::Rung) -> Option<Rung> {
@@ -152,7 +157,15 @@ fn rung(of: &shadow::Rung) -> Option<Rung> {
         cpu: recording.cpu.as_secs_f64(),
         wall: recording.wall.as_secs_f64(),
         memory: recording.peak_memory.as_f64(),
-        complete: of.run.recording.exit.is_some(),
+        threads: recording
+            .curve
+            .samples()
+            .iter()
+            // One is the sandbox's own first process.
+            .map(|s| f64::from(s.threads.saturating_sub(1)))
+            .fold(0.0, f64::max),
+        parts: of.parts,
+        complete: recording.exit.is_some(),
         curve,
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use foreshadow_environment::isolation::NetworkAccess;
 use foreshadow_environment::{Exit, Host, Signals};
+use foreshadow_prediction::extrapolation::Rung;
 use foreshadow_quantity::Bytes;
 use foreshadow_shadow::input::{Input, Kind, Origin, Role};
 use foreshadow_shadow::{Generator, Ladder, ShadowError, Source, TaskToShadow, ladder};
@@ -16,7 +17,7 @@ use crate::contract::{
     self, CommandLine, Method, PathText, Prediction, PredictionSchema, Recommend, Resources,
 };
 use crate::error::EngineError;
-use crate::forecast::{Evidence, forecast};
+use crate::forecast::{Evidence, forecast, rungs};
 use crate::past::Past;
 use crate::request::{Network, Progress, TaskRequest};
 use crate::{machine, pages};
@@ -29,6 +30,8 @@ pub(crate) struct Made {
     pub features: Features,
     pub input_bytes: Option<Bytes>,
     pub inputs: Vec<std::path::PathBuf>,
+    /// What the forecast was extrapolated from; empty where no shadow told anything.
+    pub rungs: Vec<Rung>,
 }
 
 /// What a session of the engine works with.
@@ -105,6 +108,7 @@ impl Session<'_> {
         if let Some(ladder) = &ladder {
             // Watching a shadow may have found inputs that the command line doesn't name.
             made = self.describe(request, &ladder.inputs);
+            made.rungs = rungs(&ladder.rungs);
         }
         made.document = self.document(request, &made, ladder.as_ref(), &inputs, &past, explain);
         Ok(made)
@@ -133,6 +137,7 @@ impl Session<'_> {
             features: features(request, &data),
             input_bytes,
             inputs: paths,
+            rungs: Vec::new(),
         }
     }
 
@@ -228,10 +233,36 @@ impl Session<'_> {
             method: made.document.method.name(),
             document: &document,
         });
+        let kept = kept.and_then(|()| match serde_json::to_vec(&thinned(&made.rungs)) {
+            Ok(body) if !made.rungs.is_empty() => {
+                store.record_recording(task, &made.signature, "ladder", &body)
+            }
+            _ => Ok(()),
+        });
         if let Err(e) = kept {
             progress(Progress::Note(format!("the prediction is not kept: {e}")));
         }
     }
+}
+
+/// The rungs with at most so many looks each: their shape is kept, not every sample.
+fn thinned(rungs: &[Rung]) -> Vec<Rung> {
+    const LOOKS: usize = 128;
+    rungs
+        .iter()
+        .map(|rung| {
+            let step = rung.curve.len().div_ceil(LOOKS).max(1);
+            let last = rung.curve.len().saturating_sub(1);
+            let curve = rung.curve.iter().enumerate();
+            Rung {
+                curve: curve
+                    .filter(|(i, _)| i % step == 0 || *i == last)
+                    .map(|(_, point)| *point)
+                    .collect(),
+                ..rung.clone()
+            }
+        })
+        .collect()
 }
 
 fn empty(request: &TaskRequest) -> Prediction {

@@ -265,7 +265,7 @@ impl Primary<'_> {
     fn finish(self, exit: Exit, totals: Totals, oom_before: Option<u64>) -> Finished {
         let recording = self
             .recorder
-            .finish(&self.environment, Some((exit, totals)));
+            .finish(&self.environment, Some((exit, totals)), Bytes::ZERO);
         let killed_here = recording.usage.oom_kills.is_some_and(|kills| kills > 0);
         let killed_by_host = matches!(
             (oom_before, self.host.oom_kills()),

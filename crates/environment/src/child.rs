@@ -29,6 +29,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) reporter: RawFd,
     pub(crate) idle: bool,
     pub(crate) nice: Option<i32>,
+    /// The limit of open files to have.
+    pub(crate) descriptors: Option<libc::rlimit>,
 }
 
 /// What failed.
@@ -204,6 +206,11 @@ fn attempt(plan: &Plan<'_>, joined: usize) -> Failure {
         if unsafe { libc::write(*fd, c"0".as_ptr().cast(), 1) } != 1 {
             return fail(Stage::Join(number));
         }
+    }
+    if let Some(limit) = &plan.descriptors {
+        // SAFETY: the structure lives through the call. Going back to an earlier limit is always
+        // allowed, so that there is nothing to report.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) };
     }
     if let Some(nice) = plan.nice {
         // SAFETY: no memory is involved.

@@ -232,8 +232,9 @@ impl Environment {
     /// 2 a [`Limits::memory_high`] below the maximum slows them instead).
     ///
     /// Only memory touched by the program itself makes it wait. Where the kernel needs memory on its
-    /// behalf (filling a buffer for `read`, `fork`), the call fails with ENOMEM or EFAULT, so that it
-    /// is better to raise the limit before it is reached.
+    /// behalf, the call does not wait: a `read` into memory not yet touched comes back short or with
+    /// EFAULT, `fork` with ENOMEM. So the limit is better raised before it is reached, as
+    /// [`MemoryEvents::set_thresholds`] lets one do, and the pause is for what comes too fast.
     ///
     /// # Errors
     /// Where the kernel refuses.

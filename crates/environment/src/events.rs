@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use foreshadow_quantity::Bytes;
 use rustix::event::{EventfdFlags, epoll, eventfd};
-use rustix::fs::inotify;
 
 use crate::EnvironmentError;
 use crate::file::{self, Counter};
@@ -52,11 +51,13 @@ struct V1 {
     kills: u64,
 }
 
-/// A watch on `memory.events`.
+/// `memory.events`, which asks for attention until it is read, behind an epoll descriptor that makes it
+/// readable. (An inotify watch would do too, but a user has only 128 of those.)
 #[derive(Debug)]
 struct V2 {
-    inotify: OwnedFd,
-    events: Counter,
+    epoll: OwnedFd,
+    path: PathBuf,
+    events: File,
     last: Counts,
 }
 
@@ -72,7 +73,7 @@ impl AsFd for MemoryEvents {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.source {
             Source::V1(v1) => v1.epoll.as_fd(),
-            Source::V2(v2) => v2.inotify.as_fd(),
+            Source::V2(v2) => v2.epoll.as_fd(),
         }
     }
 }
@@ -115,17 +116,26 @@ impl MemoryEvents {
     /// On a v2 group with the memory controller.
     pub(crate) fn v2(group: &Group) -> Result<Option<Self>, EnvironmentError> {
         let path = group.file("memory.events");
-        let Some(events) = Counter::open(path.clone())? else {
-            return Ok(None);
+        let events = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(EnvironmentError::Read { path, source }),
         };
-        let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
-            .map_err(EnvironmentError::system("inotify_init1"))?;
-        inotify::add_watch(&inotify, &path, inotify::WatchFlags::MODIFY)
-            .map_err(EnvironmentError::system("inotify_add_watch"))?;
-        let last = Counts::parse(events.read(&mut Vec::new())?);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(EnvironmentError::system("epoll_create1"))?;
+        // Read before it is watched, because only changes after a read ask for attention.
+        let last = Counts::read(&path, &events)?;
+        epoll::add(
+            &epoll,
+            &events,
+            epoll::EventData::new_u64(OUT_OF_MEMORY),
+            epoll::EventFlags::PRI,
+        )
+        .map_err(EnvironmentError::system("epoll_ctl"))?;
         Ok(Some(MemoryEvents {
             source: Source::V2(V2 {
-                inotify,
+                epoll,
+                path,
                 events,
                 last,
             }),
@@ -185,7 +195,7 @@ fn new_event(epoll: &OwnedFd, kind: u64) -> Result<OwnedFd, EnvironmentError> {
 
 /// Ties an eventfd to a control file (`Documentation/admin-guide/cgroup-v1/memory.rst`, 9 and 10).
 fn register(
-    control: &std::path::Path,
+    control: &Path,
     event: &OwnedFd,
     target: &File,
     argument: &str,
@@ -232,6 +242,17 @@ impl V1 {
 }
 
 impl Counts {
+    fn read(path: &Path, events: &File) -> Result<Self, EnvironmentError> {
+        let mut buffer = Vec::new();
+        match file::read_at_start(events, &mut buffer) {
+            Ok(n) => Ok(Counts::parse(&buffer[..n])),
+            Err(source) => Err(EnvironmentError::Read {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
     fn parse(content: &[u8]) -> Self {
         let mut counts = Counts::default();
         for (key, value) in file::keyed(content) {
@@ -248,20 +269,7 @@ impl Counts {
 
 impl V2 {
     fn read(&mut self) -> Result<MemoryChange, EnvironmentError> {
-        // What the watch says is of no interest beyond having woken us.
-        let mut buffer = vec![0; 4096];
-        loop {
-            match rustix::io::read(&self.inotify, &mut buffer[..]) {
-                Ok(n) if n > 0 => {}
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => break,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => {
-                    let error: io::Error = error.into();
-                    return Err(EnvironmentError::system("read of an inotify")(error));
-                }
-            }
-        }
-        let now = Counts::parse(self.events.read(&mut buffer)?);
+        let now = Counts::read(&self.path, &self.events)?;
         let change = MemoryChange {
             out_of_memory: now.out_of_memory.saturating_sub(self.last.out_of_memory),
             kills: now.kills.saturating_sub(self.last.kills),

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::EnvironmentError;
+use crate::descriptors::Keep;
 
 /// Writes a value with one `write` call, as control files want it.
 pub(crate) fn write(path: &Path, value: &str) -> Result<(), EnvironmentError> {
@@ -47,18 +48,22 @@ pub(crate) fn parse_error(path: &Path, wanted: &'static str, content: &[u8]) -> 
     }
 }
 
-/// A file of counters, kept open so that reading it again costs one system call.
+/// A file of counters, kept open so that reading it again costs one system call; opened anew each time
+/// where too many are open already.
 #[derive(Debug)]
 pub(crate) struct Counter {
     path: PathBuf,
-    file: File,
+    kept: Option<(File, Keep)>,
 }
 
 impl Counter {
     /// Opens it; None where the kernel has no such file.
     pub(crate) fn open(path: PathBuf) -> Result<Option<Self>, EnvironmentError> {
         match File::open(&path) {
-            Ok(file) => Ok(Some(Counter { path, file })),
+            Ok(file) => {
+                let kept = Keep::one().map(|keep| (file, keep));
+                Ok(Some(Counter { path, kept }))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(EnvironmentError::Read { path, source }),
         }
@@ -66,22 +71,16 @@ impl Counter {
 
     /// The content now, in `buffer` (grown where too small).
     pub(crate) fn read<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], EnvironmentError> {
-        loop {
-            if buffer.len() < 4096 {
-                buffer.resize(4096, 0);
-            }
-            match self.file.read_at(buffer, 0) {
-                // These files come in one piece where it fits.
-                Ok(n) if n < buffer.len() => return Ok(&buffer[..n]),
-                Ok(_) => buffer.resize(buffer.len() * 2, 0),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(EnvironmentError::Read {
-                        path: self.path.clone(),
-                        source,
-                    });
-                }
-            }
+        let read = match &self.kept {
+            Some((file, _)) => read_at_start(file, buffer),
+            None => File::open(&self.path).and_then(|file| read_at_start(&file, buffer)),
+        };
+        match read {
+            Ok(n) => Ok(&buffer[..n]),
+            Err(source) => Err(EnvironmentError::Read {
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 
@@ -91,14 +90,25 @@ impl Counter {
         number(content).ok_or_else(|| parse_error(&self.path, "a number", content))
     }
 
-    /// For waiting on it.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
     /// The path it was opened by.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// The content of a small file, in `buffer` (grown where too small); its length.
+pub(crate) fn read_at_start(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        if buffer.len() < 4096 {
+            buffer.resize(4096, 0);
+        }
+        match file.read_at(buffer, 0) {
+            // These files come in one piece where it fits.
+            Ok(n) if n < buffer.len() => return Ok(n),
+            Ok(_) => buffer.resize(buffer.len() * 2, 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

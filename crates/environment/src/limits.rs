@@ -14,7 +14,8 @@ pub struct Limits {
     pub idle: bool,
     /// Memory beyond which the kernel slows and reclaims, but does not kill.
     pub memory_high: Option<Bytes>,
-    /// Memory that is never exceeded.
+    /// Memory that is never exceeded. A group with such a limit gets no swap, so that the limit is one on
+    /// what is used and not on where it lies.
     pub memory_max: Option<Bytes>,
     /// Bytes read from disks each second.
     pub disk_read: Option<Rate>,

@@ -1,5 +1,6 @@
 //! A started process and its end.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::{Exit, Totals, process_table, signal};
 pub struct Process {
     pid: u32,
     handle: OwnedFd,
+    /// `/proc/PID/io`, opened while it lives: of a zombie only root may open it, though everybody may
+    /// read on.
+    io: Option<File>,
     end: Option<(Exit, Totals)>,
 }
 
@@ -32,6 +36,7 @@ impl Process {
         Process {
             pid,
             handle,
+            io: File::open(format!("/proc/{pid}/io")).ok(),
             end: None,
         }
     }
@@ -87,7 +92,7 @@ impl Process {
             Ok(None) | Err(rustix::io::Errno::INTR) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        let io = process_table::io(self.pid);
+        let io = self.io.take().and_then(|file| process_table::io_of(&file));
         let (exit, mut totals) = reap(self.pid)?;
         if let Some(io) = io {
             totals.read_chars = Some(io.read_chars);

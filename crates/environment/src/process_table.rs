@@ -1,5 +1,7 @@
 //! What `/proc` tells of processes (formats: proc(5)).
 
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -81,6 +83,7 @@ pub(crate) struct Resident {
     pub(crate) anon: Bytes,
     pub(crate) shmem: Bytes,
     pub(crate) page_tables: Bytes,
+    pub(crate) threads: u64,
 }
 
 /// Of one process; None where it has ended.
@@ -88,6 +91,10 @@ pub(crate) fn resident(pid: u32) -> Option<Resident> {
     let content = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let mut resident = Resident::default();
     for line in content.split(|b| *b == b'\n') {
+        if let Some(threads) = line.strip_prefix(b"Threads:") {
+            resident.threads = file::number(threads)?;
+            continue;
+        }
         let slot = if line.starts_with(b"RssAnon:") {
             &mut resident.anon
         } else if line.starts_with(b"RssShmem:") {
@@ -112,9 +119,15 @@ pub(crate) struct Io {
     pub(crate) disk_written: Bytes,
 }
 
-/// Of one process, which may be a zombie; None where it is gone or not ours to see.
+/// Of one process; None where it is gone or not ours to see.
 pub(crate) fn io(pid: u32) -> Option<Io> {
-    let content = std::fs::read(format!("/proc/{pid}/io")).ok()?;
+    io_of(&File::open(format!("/proc/{pid}/io")).ok()?)
+}
+
+/// From the opened file; of a zombie too.
+pub(crate) fn io_of(mut file: &File) -> Option<Io> {
+    let mut content = Vec::with_capacity(256);
+    file.read_to_end(&mut content).ok()?;
     let mut io = Io::default();
     let mut cancelled = Bytes::ZERO;
     for (key, value) in file::keyed(&content) {

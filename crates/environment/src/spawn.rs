@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use foreshadow_quantity::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{Process, Program, SpawnError, Stream, child};
+use crate::{Process, Program, SpawnError, Stream, child, descriptors};
 
 /// How a program gets into its environment.
 pub(crate) struct Entry<'a> {
@@ -72,6 +72,7 @@ pub(crate) fn spawn(program: Program, entry: &Entry<'_>) -> Result<Process, Spaw
         reporter: reporter.as_raw_fd(),
         idle: entry.idle,
         nice: entry.nice,
+        descriptors: descriptors::limit_of_children(),
     };
     let (pid, handle) =
         child::start(&plan, target.as_ref().map(AsFd::as_fd)).map_err(system("clone"))?;

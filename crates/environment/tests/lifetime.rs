@@ -14,10 +14,10 @@ use foreshadow_quantity::Bytes;
 
 #[test]
 fn helper() {
-    if std::env::var("FORESHADOW_TEST_ORDER").as_deref() == Ok("own") {
-        own_and_hang();
-    } else {
-        common::obey();
+    match std::env::var("FORESHADOW_TEST_ORDER").as_deref() {
+        Ok("own") => own_and_hang(),
+        Ok("many") => hold_many(),
+        _ => common::obey(),
     }
 }
 
@@ -344,4 +344,43 @@ fn streams_and_signals_are_as_asked() {
     process.signal(15).unwrap();
     assert_eq!(process.wait().unwrap().0, Exit::Signal(15));
     process.signal(15).unwrap();
+}
+
+#[test]
+fn more_environments_than_open_files() {
+    use rustix::process::{Resource, getrlimit};
+    // In a process of its own, because the limit is one of the whole process.
+    let test = std::process::Command::new("/bin/sh")
+        .args([
+            "-c",
+            "ulimit -S -n 64; exec \"$0\" --exact helper --nocapture",
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env("FORESHADOW_TEST_ORDER", "many")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&test.stdout);
+    assert!(test.status.success(), "{test:?}");
+    assert!(text.contains("HELD"), "{text}");
+    let hard = getrlimit(Resource::Nofile).maximum;
+    if hard.is_some_and(|hard| hard <= 64) {
+        skip!("more_environments_than_open_files", "hard limit {hard:?}");
+    }
+    assert!(text.contains("CHILD 64"), "{text}");
+}
+
+/// In a process that may open few files: holds many environments, then raises the limit, which its
+/// children must not notice.
+fn hold_many() {
+    let mut held: Vec<Environment> = (0..20).map(|_| environment(Limits::default())).collect();
+    for environment in &held {
+        environment.usage().unwrap();
+        let mut process = environment.spawn(shell("exit 0")).unwrap();
+        assert_eq!(process.wait().unwrap().0, Exit::Code(0));
+    }
+    common::say("HELD");
+    held.truncate(1);
+    foreshadow_environment::raise_descriptor_limit();
+    let mut process = held[0].spawn(shell("echo CHILD $(ulimit -S -n)")).unwrap();
+    assert_eq!(process.wait().unwrap().0, Exit::Code(0));
 }

@@ -2,13 +2,11 @@
 
 mod common;
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use common::{Helper, PATIENCE, environment, eventually, is_hybrid, lacks, shell};
-use foreshadow_environment::{Environment, EnvironmentError, Exit, Feature, Limits, MemoryEvents};
+use foreshadow_environment::{Environment, EnvironmentError, Exit, Feature, Limits};
 use foreshadow_quantity::{Bytes, Cores, Rate};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 #[test]
 fn helper() {
@@ -37,216 +35,31 @@ fn a_program_runs_and_its_end_is_told() {
 }
 
 #[test]
-fn usage_counts_what_a_child_touches() {
-    let environment = environment(Limits::default());
-    let before = environment.usage().unwrap();
-    let mut helper = Helper::start(&environment, "touch 64");
-    assert!(helper.hear("READY"));
-    helper.go();
-    assert!(helper.hear("DONE"));
-    let during = environment.usage().unwrap();
-    let grown = during.anon.saturating_sub(before.anon);
-    assert!(
-        grown >= Bytes::mib(62) && grown <= Bytes::mib(90),
-        "64 MiB were touched, {grown} seen"
-    );
-    assert_eq!(environment.pids().unwrap(), [helper.process.pid()]);
-    assert!(during.cpu > Duration::ZERO);
-    assert!(during.faults.is_some_and(|n| n > 10), "{during:?}");
-    helper.end();
-    eventually("an empty environment", || {
-        environment.pids().unwrap().is_empty()
-    });
-}
-
-#[test]
-fn memory_max_kills_and_says_so() {
+fn a_quota_of_a_fifth_of_a_core_holds() {
     let environment = environment(Limits {
-        memory_max: Some(Bytes::mib(48)),
-        ..Limits::default()
-    });
-    if let Some(reason) = lacks(&environment, Feature::MemoryMax) {
-        skip!("memory_max_kills_and_says_so", "{reason}");
-    }
-    let mut events = environment.memory_events().unwrap().unwrap();
-    let mut helper = Helper::start(&environment, "touch 128");
-    assert!(helper.hear("READY"));
-    helper.go();
-    assert!(!helper.hear("DONE"));
-    let (exit, _) = helper.end();
-    assert_eq!(exit, Exit::Signal(9));
-    let usage = environment.usage().unwrap();
-    assert!(usage.oom_kills.is_some_and(|n| n >= 1), "{usage:?}");
-    let change = events.read().unwrap();
-    assert!(change.out_of_memory >= 1 && change.kills >= 1, "{change:?}");
-    assert_eq!(events.read().unwrap().kills, 0, "told once");
-}
-
-#[test]
-fn a_quota_of_half_a_core_holds() {
-    let environment = environment(Limits {
-        cores: Some(Cores::milli(500)),
+        cores: Some(Cores::milli(200)),
+        // So that it gets its quota on a busy machine too.
+        cpu_weight: Some(foreshadow_environment::Weight::MAX),
         ..Limits::default()
     });
     if let Some(reason) = lacks(&environment, Feature::Cores) {
-        skip!("a_quota_of_half_a_core_holds", "{reason}");
+        skip!("a_quota_of_a_fifth_of_a_core_holds", "{reason}");
     }
     let mut helper = Helper::start(&environment, "spin");
     assert!(helper.hear("READY"));
     let before = environment.usage().unwrap();
     let start = Instant::now();
-    std::thread::sleep(Duration::from_secs(2));
+    eventually("a second of work", || {
+        environment.usage().unwrap().cpu - before.cpu >= Duration::from_secs(1)
+    });
     let after = environment.usage().unwrap();
     let share = (after.cpu - before.cpu).as_secs_f64() / start.elapsed().as_secs_f64();
     // Less is possible on a busy machine; more is what the quota forbids.
-    assert!(share < 0.65, "used {share} of a core");
-    assert!(after.throttled > before.throttled, "{after:?}");
+    assert!(share < 0.26, "used {share} of a core");
+    eventually("being held back by the quota", || {
+        environment.usage().unwrap().throttled > before.throttled
+    });
     helper.end();
-}
-
-/// Waits until memory events are there to be read.
-fn wait_event(events: &MemoryEvents) {
-    let patience = Timespec::try_from(PATIENCE).unwrap();
-    let mut fds = [PollFd::from_borrowed_fd(events.as_fd(), PollFlags::IN)];
-    assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1, "no event came");
-}
-
-#[test]
-fn paused_at_the_limit_and_grown() {
-    let small = Limits {
-        memory_max: Some(Bytes::mib(48)),
-        ..Limits::default()
-    };
-    let environment = environment(small);
-    let pauses = environment.set_oom_pause(true).unwrap();
-    assert_eq!(pauses, lacks(&environment, Feature::OomPause).is_none());
-    if !pauses {
-        skip!("paused_at_the_limit_and_grown", "only version 1 pauses");
-    }
-    let mut events = environment.memory_events().unwrap().unwrap();
-    let mut helper = Helper::start(&environment, "touch 128");
-    assert!(helper.hear("READY"));
-    helper.go();
-    wait_event(&events);
-    assert!(events.read().unwrap().out_of_memory >= 1);
-    eventually("a process that waits for memory", || {
-        environment.under_oom().unwrap()
-    });
-    assert!(helper.process.try_wait().unwrap().is_none(), "not killed");
-    environment
-        .set_limits(&Limits {
-            memory_max: Some(Bytes::mib(256)),
-            ..small
-        })
-        .unwrap();
-    assert!(helper.hear("DONE"), "it goes on where it waited");
-    assert_eq!(helper.end().0, Exit::Code(0));
-    assert_eq!(environment.usage().unwrap().oom_kills, Some(0));
-}
-
-#[test]
-fn one_paused_at_the_limit_can_be_killed() {
-    let environment = environment(Limits {
-        memory_max: Some(Bytes::mib(48)),
-        ..Limits::default()
-    });
-    if !environment.set_oom_pause(true).unwrap() {
-        skip!(
-            "one_paused_at_the_limit_can_be_killed",
-            "only version 1 pauses"
-        );
-    }
-    let mut helper = Helper::start(&environment, "touch 128");
-    assert!(helper.hear("READY"));
-    helper.go();
-    eventually("a process that waits for memory", || {
-        environment.under_oom().unwrap()
-    });
-    environment.kill().unwrap();
-    assert_eq!(helper.end().0, Exit::Signal(9));
-    assert!(environment.wait_empty(PATIENCE).unwrap());
-}
-
-#[test]
-fn thresholds_tell_of_growth() {
-    let environment = environment(Limits::default());
-    let Some(mut events) = environment.memory_events().unwrap() else {
-        skip!("thresholds_tell_of_growth", "no memory control group");
-    };
-    if !events.set_thresholds(&[Bytes::mib(512)]).unwrap() {
-        skip!("thresholds_tell_of_growth", "only version 1 has thresholds");
-    }
-    // The second call takes the place of the first.
-    assert!(events.set_thresholds(&[Bytes::mib(40)]).unwrap());
-    let mut helper = Helper::start(&environment, "touch 96");
-    assert!(helper.hear("READY"));
-    assert!(!events.read().unwrap().crossed);
-    helper.go();
-    wait_event(&events);
-    assert!(events.read().unwrap().crossed);
-    helper.end();
-}
-
-#[test]
-fn memory_high_slows_and_does_not_kill() {
-    let limits = Limits {
-        memory_high: Some(Bytes::mib(40)),
-        ..Limits::default()
-    };
-    let environment = environment(limits);
-    if let Some(reason) = lacks(&environment, Feature::MemoryHigh) {
-        skip!("memory_high_slows_and_does_not_kill", "{reason}");
-    }
-    let mut events = environment.memory_events().unwrap().unwrap();
-    let mut helper = Helper::start(&environment, "touch 48");
-    assert!(helper.hear("READY"));
-    helper.go();
-    wait_event(&events);
-    eventually("word of the slowing", || events.read().unwrap().high > 0);
-    assert!(helper.process.try_wait().unwrap().is_none());
-    environment.set_limits(&Limits::default()).unwrap();
-    assert!(helper.hear("DONE"));
-    assert_eq!(helper.end().0, Exit::Code(0));
-}
-
-#[test]
-fn a_limit_below_use_is_refused_and_the_process_lives() {
-    let wide = Limits {
-        memory_max: Some(Bytes::mib(256)),
-        ..Limits::default()
-    };
-    let environment = environment(wide);
-    if let Some(reason) = lacks(&environment, Feature::MemoryMax) {
-        skip!("a_limit_below_use_is_refused", "{reason}");
-    }
-    let mut helper = Helper::start(&environment, "touch 64");
-    assert!(helper.hear("READY"));
-    helper.go();
-    assert!(helper.hear("DONE"));
-    let narrow = Limits {
-        memory_max: Some(Bytes::mib(32)),
-        cores: Some(Cores::whole(1)),
-        ..Limits::default()
-    };
-    match environment.set_limits(&narrow) {
-        Err(EnvironmentError::BelowUse { wanted, used }) => {
-            assert_eq!(wanted, Bytes::mib(32));
-            assert!(used >= Bytes::mib(60), "{used}");
-        }
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(environment.limits(), wide);
-    assert!(helper.process.try_wait().unwrap().is_none(), "it lives");
-    // To just above what is used, it goes; and up again.
-    let tight = Limits {
-        memory_max: Some(Bytes::mib(100)),
-        ..wide
-    };
-    environment.set_limits(&tight).unwrap();
-    environment.set_limits(&wide).unwrap();
-    environment.set_limits(&Limits::default()).unwrap();
-    environment.set_limits(&tight).unwrap();
-    assert_eq!(helper.end().0, Exit::Code(0));
 }
 
 #[test]
@@ -367,7 +180,14 @@ fn idle_and_weight_go_on_and_off() {
             }
         })
     {
-        environment.set_limits(&limits).unwrap();
+        match environment.set_limits(&limits) {
+            Err(EnvironmentError::InvalidLimit { reason, .. })
+                if environment.join().is_empty() && !rustix::process::geteuid().is_root() =>
+            {
+                skip!("idle_and_weight_go_on_and_off", "{reason}");
+            }
+            other => other.unwrap(),
+        }
         let groups = environment.join();
         let read = |name: &str| {
             groups

@@ -23,6 +23,9 @@ pub enum ShadowError {
     /// Waiting for it failed.
     #[error("cannot wait for the shadow: {0}")]
     Wait(#[source] io::Error),
+    /// No pipe for its output.
+    #[error("cannot make a pipe for the shadow's output: {0}")]
+    Output(#[source] io::Error),
     /// No file for its error output.
     #[error("cannot make a temporary file for the shadow's error output: {0}; is TMPDIR full?")]
     ErrorOutput(#[source] io::Error),

@@ -52,11 +52,16 @@ impl<'a> Filler<'a> {
         }
     }
 
+    /// Whether a directory shrinks: its files are worked on one after the other.
+    pub fn parts(&self) -> bool {
+        let directory = |i: &usize| matches!(self.inputs[*i].kind, Kind::Directory { .. });
+        self.indices.iter().any(directory)
+    }
+
     /// The files whose reading tells the progress; none where a directory shrinks, since its files
     /// are too many to follow.
     pub fn watched(&self) -> Vec<PathBuf> {
-        let directory = |i: &usize| matches!(self.inputs[*i].kind, Kind::Directory { .. });
-        if self.indices.iter().any(directory) {
+        if self.parts() {
             return Vec::new();
         }
         self.indices

@@ -13,7 +13,7 @@ use foreshadow_quantity::Bytes;
 use crate::error::ShadowError;
 use crate::fill::Filler;
 use crate::input::{self, Input, Kind, StandardInput, Unreadable, takes_any_bytes};
-use crate::ladder::{Budget, RungCost, Scale, next_fraction};
+use crate::ladder::{Budget, RungCost, Scale, expected_cpu, next_fraction};
 use crate::run::{Allowance, Ended, ShadowRun, ShadowSpec, run};
 use crate::sample::{Samples, Strategy};
 use crate::vary::Vary;
@@ -58,6 +58,8 @@ pub struct Rung {
     pub fraction: Option<f64>,
     /// Size of what it read, as stored, in bytes: its progress counts up to this.
     pub bytes: Bytes,
+    /// Whether its input is a number of separate files.
+    pub parts: bool,
     /// What it showed.
     pub run: ShadowRun,
 }
@@ -98,7 +100,7 @@ pub struct Generator<'a> {
 }
 
 /// The smallest sample worth a shadow, in bytes of content.
-const LEAST: f64 = 64.0 * 1024.0;
+const LEAST: f64 = 4.0 * 1024.0;
 /// A prefix run is stopped at this part of the input.
 const PREFIX: f64 = 0.04;
 
@@ -161,7 +163,7 @@ impl<'a> Generator<'a> {
         if rung.run.complete() {
             return Ok(self.ladder(inputs, None, Source::Prefix, vec![rung]));
         }
-        let merged = input::merge_opened(inputs, &opened).inputs;
+        let merged = input::merge_opened(inputs, &opened, &self.task.argv, &self.task.cwd).inputs;
         let mut samples = self.samples(&merged);
         if samples.plan().is_useful() {
             self.wasted.push(rung);
@@ -267,7 +269,9 @@ impl<'a> Generator<'a> {
             }
             if look && rungs.is_empty() {
                 look = false;
-                let merged = input::merge_opened(inputs.clone(), &opened).inputs;
+                let merged =
+                    input::merge_opened(inputs.clone(), &opened, &self.task.argv, &self.task.cwd)
+                        .inputs;
                 if matters(&inputs, &merged) {
                     self.note("further inputs were found by watching what a shadow opened");
                     inputs = merged;
@@ -345,12 +349,9 @@ impl<'a> Generator<'a> {
 
     /// What the next shadow may use: well beyond what is expected of it, within the budget.
     fn allowance(&self, costs: &[RungCost], fraction: f64) -> Allowance {
-        let expected = costs
-            .iter()
-            .filter(|c| c.complete)
-            .map(|c| c.cpu * (fraction / c.fraction).max(1.0))
-            .reduce(f64::max);
-        let cpu = expected.map_or(2.0, |e| (2.0 * e).max(0.5));
+        // Growth may turn out steeper than a first rung can show.
+        let spare = if costs.len() < 2 { 6.0 } else { 2.5 };
+        let cpu = expected_cpu(costs, fraction).map_or(2.0, |e| (spare * e).max(0.5));
         Allowance {
             cpu: Duration::from_secs_f64(cpu.min(self.left().as_secs_f64() * 4.0)),
             wall: self.left(),
@@ -408,6 +409,7 @@ impl<'a> Generator<'a> {
             &mut |sandbox| filler.fill(sandbox),
             self.cancelled,
         )?;
+        let parts = filler.parts();
         let filled = filler.done();
         for note in filled.notes {
             self.note(note);
@@ -417,6 +419,7 @@ impl<'a> Generator<'a> {
             Rung {
                 fraction: Some(filled.fraction.unwrap_or(fraction)),
                 bytes: filled.bytes,
+                parts,
                 run,
             },
             opened,
@@ -476,6 +479,7 @@ impl<'a> Generator<'a> {
             Rung {
                 fraction,
                 bytes: reached,
+                parts: false,
                 run,
             },
             opened,
@@ -555,6 +559,7 @@ impl<'a> Generator<'a> {
             let rung = Rung {
                 fraction: Some(achieved),
                 bytes: Bytes::ZERO,
+                parts: false,
                 run,
             };
             if valid {

@@ -3,9 +3,10 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use foreshadow_diagnostics::{Pace, Recorder, RecorderOptions, Recording};
@@ -125,15 +126,17 @@ pub fn run(
     fill(&sandbox)?;
 
     let stderr = tempfile::tempfile().map_err(ShadowError::ErrorOutput)?;
+    // Not /dev/null: some programs (grep, tar) do less work for it.
+    let (output, sink) = io::pipe().map_err(ShadowError::Output)?;
     let program = Program {
         argv: spec.argv,
         env: spec.env,
         cwd: spec.cwd,
         stdin: spec.stdin.map_or(Stream::Null, |f| Stream::Fd(f.into())),
-        stdout: Stream::Null,
+        stdout: Stream::Fd(sink.into()),
         stderr: Stream::Fd(stderr.try_clone().map_err(ShadowError::ErrorOutput)?.into()),
     };
-    let recorder = Recorder::start(
+    let mut recorder = Recorder::start(
         &environment,
         RecorderOptions {
             pace: Pace::CLOSE,
@@ -142,7 +145,13 @@ pub fn run(
         },
     )?;
     let process = sandbox.start(program)?;
-    Watch {
+    recorder.discount_isolation(&environment)?;
+    // Ends with the last of the shadow's processes.
+    let drain = thread::spawn(move || {
+        let mut output = output;
+        io::copy(&mut output, &mut io::sink())
+    });
+    let run = Watch {
         host,
         environment: &environment,
         recorder,
@@ -151,7 +160,10 @@ pub fn run(
         allowance,
         progress: spec.progress,
     }
-    .until_end(stderr, cancelled)
+    .until_end(stderr, cancelled)?;
+    // What became of its output is of no interest; all of it has been read.
+    let _ = drain.join();
+    Ok(run)
 }
 
 struct Watch<'a> {
@@ -164,7 +176,7 @@ struct Watch<'a> {
     progress: Option<Bytes>,
 }
 
-/// A shadow frozen for longer than this gives up.
+/// A shadow that was frozen for longer than this altogether gives up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Watch<'_> {
@@ -200,7 +212,8 @@ impl Watch<'_> {
             self.process.kill();
         }
         let opened = self.process.opened();
-        let recording = self.recorder.finish(self.environment, exit);
+        let scratch = self.process.scratch_used();
+        let recording = self.recorder.finish(self.environment, exit, scratch);
         Ok(ShadowRun {
             recording,
             ended,
@@ -255,7 +268,7 @@ impl Watch<'_> {
             if !live.suffers() {
                 break true;
             }
-            if since.elapsed() > PATIENCE || cancelled() {
+            if self.frozen + since.elapsed() > PATIENCE || cancelled() {
                 break false;
             }
         };

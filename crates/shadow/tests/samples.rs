@@ -332,6 +332,20 @@ fn a_long_sequence_is_cut_at_a_line() {
     assert!(text.as_bytes().starts_with(&out) && out.ends_with(b"\n"));
     assert!(report.notes.contains(&Note::RecordCut));
     near(&report, 0.1);
+    // Several chromosomes, and a fraction of less than one of them.
+    let many: String = (0..10)
+        .map(|i| format!(">chr{i}\n{}", "ACGTACGTAC\n".repeat(20_000)))
+        .collect();
+    let path = dir.file("genomes.fa", many.as_bytes());
+    for (strategy, fraction) in [
+        (Strategy::Contiguous, 0.07),
+        (Strategy::Blocks, 0.07),
+        (Strategy::Contiguous, 0.46),
+    ] {
+        let (out, report) = sample(&path, fraction, strategy, 2);
+        assert!(out.starts_with(b">chr") && out.ends_with(b"\n"));
+        near(&report, fraction);
+    }
 }
 
 #[test]
@@ -548,4 +562,89 @@ fn what_a_sample_holds_can_be_decoded_by_others() {
         .unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(report.content.get(), decoded.len() as u64);
+}
+
+#[test]
+fn collections_in_json_and_xml() {
+    let dir = Scratch::new();
+    let features: Vec<String> = (0..8000)
+        .map(|i| format!("{{\"type\":\"Feature\",\"id\":{i},\"at\":[{i},{}]}}", i * 2))
+        .collect();
+    let geo = dir.file(
+        "g.geojson",
+        format!(
+            "{{\"type\":\"FeatureCollection\",\"features\":[\n{}\n],\"crs\":null}}\n",
+            features.join(",\n")
+        )
+        .as_bytes(),
+    );
+    let rows: Vec<String> = (0..8000)
+        .map(|i| format!("  <row id=\"{i}\">\n    <v>{}</v>\n  </row>\n", i * 3))
+        .collect();
+    let xml = dir.file(
+        "r.xml",
+        format!(
+            "<?xml version=\"1.0\"?>\n<rows>\n{}</rows>\n",
+            rows.concat()
+        )
+        .as_bytes(),
+    );
+    for strategy in ALL {
+        let (out, report) = sample(&geo, 0.1, strategy, 5);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let taken = value["features"].as_array().unwrap();
+        assert_eq!(value["type"], "FeatureCollection");
+        assert_eq!(report.records, Some(taken.len() as u64));
+        assert_eq!(report.strategy, strategy);
+        assert!(
+            taken
+                .iter()
+                .all(|f| f["at"][1] == f["id"].as_u64().unwrap() * 2)
+        );
+        near(&report, 0.1);
+
+        let (out, report) = sample(&xml, 0.1, strategy, 5);
+        let text = String::from_utf8(out).unwrap();
+        let body = text
+            .strip_prefix("<?xml version=\"1.0\"?>\n<rows>\n")
+            .and_then(|t| t.strip_suffix("</rows>\n"))
+            .unwrap();
+        let known: HashSet<&str> = rows.iter().map(String::as_str).collect();
+        let taken: Vec<&str> = body.split_inclusive("</row>\n").collect();
+        assert!(taken.iter().all(|r| known.contains(r)));
+        assert_eq!(report.records, Some(taken.len() as u64));
+        assert_eq!(report.strategy, strategy);
+        near(&report, 0.1);
+    }
+}
+
+#[test]
+fn sound_and_pictures_stay_valid() {
+    let dir = Scratch::new();
+    let mut wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0".to_vec();
+    wav.extend(48_000_u32.to_le_bytes());
+    wav.extend(192_000_u32.to_le_bytes());
+    wav.extend([4, 0, 16, 0]);
+    wav.extend(b"data");
+    wav.extend(400_000_u32.to_le_bytes());
+    wav.extend((0..100_000_u32).flat_map(u32::to_le_bytes));
+    wav.extend(b"LIST\x04\0\0\0abcd");
+    let sound = dir.file("s.wav", &wav);
+    let pixels: Vec<u8> = (0..300_u32).flat_map(|y| vec![y as u8; 600]).collect();
+    let picture = dir.file("p.ppm", &[&b"P6 200 300 255\n"[..], &pixels].concat());
+    for strategy in ALL {
+        let (out, report) = sample(&sound, 0.1, strategy, 4);
+        assert_eq!(out.len(), 44 + 40_000);
+        assert_eq!(out[40..44], 40_000_u32.to_le_bytes());
+        let moments: Vec<u32> = out[44..]
+            .chunks(4)
+            .map(|c| u32::from_le_bytes(c.try_into().unwrap()))
+            .collect();
+        assert!(moments.is_sorted() && moments[9_999] < 100_000);
+        assert_eq!(report.records, Some(10_000));
+        let (out, report) = sample(&picture, 0.1, strategy, 4);
+        assert!(out.starts_with(b"P6 200 30 255\n"));
+        assert_eq!(out.len(), 14 + 30 * 600);
+        near(&report, 0.1);
+    }
 }

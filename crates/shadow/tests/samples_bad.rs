@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::{Scratch, csv_rows, gzip, input, unzip};
-use foreshadow_shadow::input::{Kind, Unreadable};
+use foreshadow_shadow::input::{AnyBytes, Kind, Unreadable};
 use foreshadow_shadow::sample::{Note, SampleError, Samples, Strategy, Treatment};
 
 fn attempt(path: &Path, fraction: f64) -> Result<(Vec<u8>, Vec<Note>), SampleError> {
@@ -183,12 +183,26 @@ fn any_bytes_will_do_for_some_commands() {
     for strategy in [Strategy::Contiguous, Strategy::Blocks, Strategy::Random] {
         let mut out = Vec::new();
         let report = Samples::new(&[input(&path)], 1)
-            .with_any_bytes(true)
+            .with_any_bytes(AnyBytes::File)
             .write(0, 0.1, strategy, &mut out)
             .unwrap();
         assert!((report.fraction - 0.1).abs() < 0.02, "{report:?}");
         assert_eq!(report.records, None);
     }
+    // A decompressor needs valid data around whatever there is.
+    let packed = dir.file("blob.gz", &gzip(&bytes));
+    assert!(matches!(
+        attempt(&packed, 0.1),
+        Err(SampleError::Unsupported { .. })
+    ));
+    let mut out = Vec::new();
+    let report = Samples::new(&[input(&packed)], 1)
+        .with_any_bytes(AnyBytes::Content)
+        .write(0, 0.1, Strategy::Contiguous, &mut out)
+        .unwrap();
+    let out = unzip(&out);
+    assert!(bytes.starts_with(&out));
+    assert!((report.fraction - 0.1).abs() < 0.02, "{report:?}");
 }
 
 #[test]
@@ -264,4 +278,32 @@ fn plans_say_what_stays_whole_and_why() {
     samples.write(0, 0.1, Strategy::Blocks, &mut a).unwrap();
     samples.write(1, 0.1, Strategy::Blocks, &mut b).unwrap();
     assert_eq!((a.len(), b.len()), (30_000, 6000));
+    // So do versions of one text.
+    let lines: Vec<String> = (0..30_000).map(|i| format!("line {i} of both\n")).collect();
+    let before = dir.file("before.txt", lines.concat().as_bytes());
+    let after = dir.file("after.txt", lines[10..].concat().as_bytes());
+    let plan = Samples::new(&[input(&before), input(&after)], 1).plan();
+    assert_eq!(
+        plan.treatments,
+        [Treatment::Together(0), Treatment::Together(0)]
+    );
+}
+
+#[test]
+fn what_reads_are_compared_with_stays_whole() {
+    let dir = Scratch::new();
+    let genome = dir.file(
+        "g.fa",
+        format!(">g\n{}", "ACGTTGCAAC\n".repeat(40_000)).as_bytes(),
+    );
+    let reads = dir.file(
+        "r.fq",
+        "@r\nACGTACGT\n+\nIIIIIIII\n".repeat(30_000).as_bytes(),
+    );
+    let plan = Samples::new(&[input(&genome), input(&reads)], 1).plan();
+    assert!(
+        matches!(&plan.treatments[0], Treatment::Whole(_)),
+        "{plan:?}"
+    );
+    assert_eq!(plan.treatments[1], Treatment::Sampled);
 }

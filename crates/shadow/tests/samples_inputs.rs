@@ -116,6 +116,42 @@ fn arguments_and_options() {
         [output("out.csv"), data("files")]
     );
     assert_eq!(brief(&find(&dir, &["tar", "xf", "a.csv"])), [data("a.csv")]);
+    // Relative to the directory that is changed to; but -C isn't always that.
+    assert_eq!(
+        brief(&find(
+            &dir,
+            &["tar", "-C", "files", "-cf", "new.tar", "1.txt"]
+        )),
+        [data("1.txt")]
+    );
+    assert_eq!(
+        brief(&find(&dir, &["count", "-C", "a.csv"])),
+        [data("a.csv")]
+    );
+    // Within a query or a program.
+    assert_eq!(
+        brief(&find(
+            &dir,
+            &[
+                "sqlite3",
+                "new.db",
+                ".import a.csv t",
+                "select 1.5 / 2 from 't'"
+            ]
+        )),
+        [data("a.csv")]
+    );
+    assert_eq!(
+        brief(&find(
+            &dir,
+            &["python3", "-c", "open('b.csv')  # and files/1.txt"]
+        )),
+        [data("b.csv"), data("1.txt")]
+    );
+    assert_eq!(
+        brief(&find(&dir, &["7z", "a", "out.csv", "files"])),
+        [output("out.csv"), data("files")]
+    );
     // Read and written: read.
     assert_eq!(
         brief(&find(&dir, &["sort", "-o", "a.csv", "a.csv"])),
@@ -183,6 +219,18 @@ fn scripts_of_shells_are_opened() {
     );
     assert_eq!(brief(&found), [data("missing.txt"), data("a.csv")]);
     assert_eq!(found[0].kind, Kind::Unreadable(Unreadable::Missing));
+    let script = "for f in files/*.txt *.csv; do awk '{ n[$1]++ } /*/' $f; done";
+    let found = find(&dir, &["sh", "-c", script]);
+    let names = ["1.txt", "a.csv", "b.csv", "c d.csv", "out.csv"];
+    assert_eq!(brief(&found), names.map(data));
+    for i in 0..20 {
+        dir.file(format!("files/many{i}.log"), b"x\n");
+    }
+    let found = find(
+        &dir,
+        &["sh", "-c", "cat files/many?*.log files/none* > out.csv"],
+    );
+    assert_eq!(brief(&found), [data("files"), output("out.csv")]);
     let found = find(&dir, &["timeout", "5", "sh", "-c", "sort a.csv -o out.csv"]);
     assert_eq!(brief(&found), [data("a.csv"), output("out.csv")]);
 }
@@ -377,14 +425,14 @@ fn opened_files_are_told_apart() {
         opened.push(dir.file(format!("many/{i}.txt"), &[b'x'; 3000]));
     }
     let known = find(&dir, &["tool", "a.csv", "files"]);
-    let merged = merge_opened(known, &opened);
+    let merged = merge_opened(known, &opened, &[], &PathBuf::from("/"));
     assert_eq!(
         brief(&merged.inputs),
         [
             data("a.csv"),
             data("files"),
-            data("opened.csv"),
-            data("many")
+            data("many"),
+            data("opened.csv")
         ]
     );
     assert!(

@@ -22,6 +22,9 @@ pub(super) fn execute(arguments: &AccuracyArguments) -> Result<(), Failure> {
     }
 }
 
+/// What was predicted of a resource, and what it was; None where one of them is not known.
+type Compare = dyn Fn(&Prediction, &TaskRecord) -> Option<(Levels, f64)>;
+
 /// `accuracy --json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Accuracy {
@@ -62,9 +65,7 @@ impl Accuracy {
                 prediction.abstained.is_none().then_some((prediction, t))
             })
             .collect();
-        let score = |of: &dyn Fn(&Prediction, &TaskRecord) -> Option<(Levels, f64)>| {
-            Score::of(pairs.iter().filter_map(|(p, t)| of(p, t)))
-        };
+        let score = |of: &Compare| Score::of(pairs.iter().filter_map(|(p, t)| of(p, t)));
         Accuracy {
             schema: "foreshadow.accuracy/1",
             tasks: pairs.len(),

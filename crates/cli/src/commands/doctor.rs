@@ -1,3 +1,4 @@
+use foreshadow_environment::isolation::{IsolationKind, Sandbox};
 use foreshadow_environment::{Finding, Host, Status};
 use foreshadow_store::{HistoryFilter, Store, StoreError, state_dir};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use crate::{output, render};
 
 pub(super) fn execute(arguments: &DoctorArguments) -> Result<(), Failure> {
     let mut findings = Host::detect().findings();
+    findings.push(isolation());
     findings.push(history());
     if arguments.json {
         output::print_json(&Document {
@@ -27,6 +29,32 @@ struct Document<'a> {
     schema: &'static str,
     version: &'static str,
     findings: &'a [Finding],
+}
+
+/// Whether shadows can be isolated here, found out by isolating one.
+fn isolation() -> Finding {
+    let (status, detail) = match Sandbox::probe() {
+        Ok(IsolationKind::Root) => (
+            Status::Available,
+            "by namespaces and an overlay over each file system".to_owned(),
+        ),
+        Ok(IsolationKind::UserNamespace) => (
+            Status::Available,
+            "in a user namespace; inputs are found from the command line only, for opened files \
+             can be watched by root alone"
+                .to_owned(),
+        ),
+        Err(error) => (
+            Status::Missing,
+            format!("{error}. Without it, predictions come from earlier runs alone"),
+        ),
+    };
+    Finding {
+        name: "isolation of shadows".into(),
+        status,
+        detail,
+        remedy: None,
+    }
 }
 
 /// Whether the history can be read and written. Makes nothing where there is none yet.

@@ -20,6 +20,7 @@ pub(super) fn execute(
     } else {
         output::print(&render::predict::report(
             &prediction,
+            &request.vary,
             &Style::stdout(),
             verbose,
         ))

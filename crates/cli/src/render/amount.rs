@@ -87,7 +87,7 @@ pub(crate) fn cores(n: f64) -> String {
     }
 }
 
-/// `1/64`, `3/8`, or `12 %` where it is no such part.
+/// `1/64`, `3/8`, `all`, or `12 %` where it is no such part.
 pub(crate) fn fraction(f: f64) -> String {
     if !(f.is_finite() && f > 0.0) {
         return "0".into();
@@ -96,10 +96,10 @@ pub(crate) fn fraction(f: f64) -> String {
         let numerator = f * f64::from(denominator);
         let near = numerator.round();
         if (1.0..4.0).contains(&near) && (numerator - near).abs() < 0.02 * near {
-            return if denominator == 1 {
-                format!("{near:.0}")
-            } else {
-                format!("{near:.0}/{denominator}")
+            return match denominator {
+                1 if near < 1.5 => "all".into(),
+                1 => format!("{near:.0}"),
+                _ => format!("{near:.0}/{denominator}"),
             };
         }
     }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn parts_of_the_work() {
         for (f, text) in [
-            (1.0, "1"),
+            (1.0, "all"),
             (0.015_625, "1/64"),
             (0.0157, "1/64"),
             (0.375, "3/8"),

@@ -49,16 +49,19 @@ impl Ladder<'_> {
             .map(|((f, v), text)| (*f, *v, text))
             .collect();
         // With the range beside the longest bar where that leaves one, else without.
-        let (bar, whole_text) = [format!("{likely} ({range})"), likely]
-            .into_iter()
-            .find_map(|text| {
-                let longest = rungs
-                    .iter()
-                    .map(|(_, _, t)| t.chars().count())
-                    .fold(text.chars().count(), usize::max);
-                let bar = style.width.checked_sub(LABEL + 1 + longest)?;
-                (bar >= LEAST_BAR).then_some((bar, text))
-            })?;
+        let full = if range == likely {
+            likely.clone()
+        } else {
+            format!("{likely} ({range})")
+        };
+        let (bar, whole_text) = [full, likely].into_iter().find_map(|text| {
+            let longest = rungs
+                .iter()
+                .map(|(_, _, t)| t.chars().count())
+                .fold(text.chars().count(), usize::max);
+            let bar = style.width.checked_sub(LABEL + 1 + longest)?;
+            (bar >= LEAST_BAR).then_some((bar, text))
+        })?;
         let cells = |value: f64| value / top * to_f64(bar);
 
         let mut out = format!("  {}\n", style.paint(Paint::Bold, self.title));

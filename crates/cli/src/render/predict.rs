@@ -1,5 +1,6 @@
 //! The report of `predict`.
 
+use foreshadow_engine::Vary;
 use foreshadow_engine::contract::{Input, Levels, Prediction, ShadowRun};
 use foreshadow_quantity::Bytes;
 
@@ -13,8 +14,14 @@ use crate::term::{Paint, Style};
 const MOST_COMMAND: usize = 2000;
 const MOST_INPUTS: usize = 5;
 
-/// The report. With `verbose`, every small run and all quantiles as well.
-pub(crate) fn report(prediction: &Prediction, style: &Style, verbose: bool) -> String {
+/// The report. With `verbose`, every shadow and all quantiles as well. `vary` are the numbers that
+/// stand for placeholders in the command.
+pub(crate) fn report(
+    prediction: &Prediction,
+    vary: &[Vary],
+    style: &Style,
+    verbose: bool,
+) -> String {
     let mut out = heading(prediction, style);
     match &prediction.abstained {
         Some(reason) => {
@@ -24,7 +31,7 @@ pub(crate) fn report(prediction: &Prediction, style: &Style, verbose: bool) -> S
         }
         None => {
             out.push_str(&figures(prediction, style, verbose));
-            out.push_str(&recommendation(prediction, style));
+            out.push_str(&recommendation(prediction, vary, style));
             out.push_str(&ladders(prediction, style));
         }
     }
@@ -118,7 +125,7 @@ fn rows(
     rows
 }
 
-fn recommendation(prediction: &Prediction, style: &Style) -> String {
+fn recommendation(prediction: &Prediction, vary: &[Vary], style: &Style) -> String {
     let recommend = &prediction.recommend;
     let mut options = String::new();
     if let Some(memory) = recommend.memory_bytes {
@@ -129,6 +136,9 @@ fn recommendation(prediction: &Prediction, style: &Style) -> String {
     }
     if options.is_empty() {
         return String::new();
+    }
+    for Vary { name, value } in vary {
+        options.push_str(&format!(" --vary {name}={value}"));
     }
     let command = shell(prediction.command.text());
     let command = shorten(&command, MOST_COMMAND, style.unicode);
@@ -210,7 +220,7 @@ fn cost(prediction: &Prediction) -> Option<String> {
         })
         .unwrap_or_default();
     Some(format!(
-        "{count} small run{} took {} of CPU time{share}, in {}.",
+        "{count} shadow{} took {} of CPU time{share}, in {}.",
         if count == 1 { "" } else { "s" },
         seconds(shadow.cpu_seconds),
         seconds(shadow.wall_seconds),
@@ -241,7 +251,7 @@ fn runs(runs: &[ShadowRun], style: &Style) -> String {
             row.truncate(3);
         }
     }
-    let title = style.paint(Paint::Bold, "Small runs:");
+    let title = style.paint(Paint::Bold, "Shadows:");
     format!("\n{title}\n{}", table(&rows, 2, style))
 }
 
@@ -270,7 +280,7 @@ mod tests {
 
     #[test]
     fn says_what_is_needed_and_what_to_type() {
-        let text = report(&prediction(), &style(80), false);
+        let text = report(&prediction(), &[], &style(80), false);
         for part in [
             "sort -t, -k3,3n big.csv -o 'out file.csv'",
             "reads big.csv (csv, 119 MiB, sampled)",
@@ -291,7 +301,7 @@ mod tests {
     fn fits_every_width_but_for_the_line_to_copy() {
         for width in [40, 50, 60, 80, 100] {
             for verbose in [false, true] {
-                let text = report(&prediction(), &style(width), verbose);
+                let text = report(&prediction(), &[], &style(width), verbose);
                 for line in text.lines().filter(|l| !l.contains("foreshadow run")) {
                     assert!(line.chars().count() <= width, "{width}: {line}\n{text}");
                 }
@@ -305,13 +315,26 @@ mod tests {
             unicode: false,
             ..style(80)
         };
-        let text = report(&prediction(), &style, true);
+        let text = report(&prediction(), &[], &style, true);
         assert!(text.is_ascii(), "{text}");
     }
 
     #[test]
+    fn placeholders_get_their_values() {
+        let vary = [Vary {
+            name: "n".into(),
+            value: 1e6,
+        }];
+        let text = report(&prediction(), &vary, &style(80), false);
+        assert!(
+            text.contains(" --cores 1.5 --vary n=1000000 -- sort"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn an_abstention_gives_its_reason_and_no_figures() {
-        let text = report(&abstention(), &style(80), false);
+        let text = report(&abstention(), &[], &style(80), false);
         assert!(
             text.contains("No prediction: the command ended at once"),
             "{text}"
@@ -322,12 +345,12 @@ mod tests {
 
     #[test]
     fn colours_only_add_to_the_text() {
-        let plain = report(&prediction(), &style(80), false);
+        let plain = report(&prediction(), &[], &style(80), false);
         let color = Style {
             color: true,
             ..style(80)
         };
-        let mut stripped = report(&prediction(), &color, false);
+        let mut stripped = report(&prediction(), &[], &color, false);
         assert_ne!(plain, stripped);
         for code in ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"] {
             stripped = stripped.replace(code, "");

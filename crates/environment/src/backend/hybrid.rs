@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use foreshadow_quantity::{Bytes, Rate};
 
 use super::hybrid_usage::Reader;
-use super::{Backend, quota, unified};
+use super::{Backend, kernel_memory, quota, unified};
 use crate::group::{self, Group};
 use crate::placement::HybridPlace;
 use crate::{
@@ -182,7 +182,8 @@ impl Hybrid {
         for disk in &self.disks {
             // 0 means no limit to the kernel: the smallest rate is one byte.
             let rate = new.map_or(0, |rate| rate.bytes().get().max(1));
-            blkio.write(name, &format!("{disk} {rate}"))?;
+            let written = blkio.write(name, &format!("{disk} {rate}"));
+            super::unless_gone(written)?;
         }
         Ok(())
     }
@@ -342,7 +343,14 @@ impl Backend for Hybrid {
     }
 
     fn usage(&self) -> Result<Usage, EnvironmentError> {
-        self.reader.usage()
+        let mut usage = self.reader.usage()?;
+        if self.groups.memory.is_none() {
+            super::add_resident(&mut usage, &self.pids()?);
+        } else if kernel_memory::is_doubtful(&usage) {
+            let pids = self.pids()?;
+            usage.kernel = usage.kernel.min(kernel_memory::needed(&pids));
+        }
+        Ok(usage)
     }
 
     fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError> {

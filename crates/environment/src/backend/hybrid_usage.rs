@@ -13,10 +13,9 @@ use crate::{EnvironmentError, Pressure, Usage};
 
 /// The counters, kept open.
 ///
-/// What they leave out: `memory.kmem.usage_in_bytes` holds reclaimable slabs (names and inodes of
-/// files looked at) beside page tables, stacks and the rest, and version 1 does not tell them apart,
-/// so that [`Usage::kernel`] is an upper bound here. Pages written back by the kernel later count for
-/// no group, so that [`Usage::disk_written`] is a lower bound.
+/// What they leave out: `memory.kmem.usage_in_bytes` does not tell reclaimable memory of the kernel from
+/// other (see `kernel_memory`). Pages written back by the kernel later count for no group, so that
+/// [`Usage::disk_written`] is a lower bound.
 #[derive(Debug)]
 pub(super) struct Reader {
     memory_stat: Option<Counter>,

@@ -2,6 +2,7 @@
 
 mod hybrid;
 mod hybrid_usage;
+mod kernel_memory;
 mod none;
 mod pressure_files;
 mod quota;
@@ -73,5 +74,17 @@ fn add_resident(usage: &mut Usage, pids: &[u32]) {
         usage.anon = usage.anon + resident.anon;
         usage.shmem = usage.shmem + resident.shmem;
         usage.kernel = usage.kernel + resident.page_tables;
+    }
+}
+
+/// A disk taken out since it was looked for needs no limit.
+fn unless_gone(written: Result<(), EnvironmentError>) -> Result<(), EnvironmentError> {
+    match written {
+        Err(EnvironmentError::Write { source, .. })
+            if source.raw_os_error() == Some(libc::ENODEV) =>
+        {
+            Ok(())
+        }
+        other => other,
     }
 }

@@ -74,6 +74,23 @@ impl Processes {
     }
 }
 
+/// Only root, or who has RLIMIT_NICE, may take a lowered priority back.
+fn refused(error: std::io::Error, old: &Limits) -> EnvironmentError {
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return EnvironmentError::system("changing the priority")(error);
+    }
+    let (feature, value) = if old.idle {
+        (Feature::Idle, "off")
+    } else {
+        (Feature::CpuWeight, "more than before")
+    };
+    EnvironmentError::InvalidLimit {
+        feature,
+        value: value.into(),
+        reason: "without control groups only root may raise the priority of a running process",
+    }
+}
+
 /// The `nice` value with the effect of a weight: each step is a factor of 1.25 (sched(7)).
 fn nice(weight: Weight) -> i32 {
     let steps = -(f64::from(weight.get()) / 100.0).ln() / 1.25_f64.ln();
@@ -90,8 +107,7 @@ impl Backend for Processes {
         let (idle, nice) = self.priority(new);
         let pids: Vec<u32> = self.look().alive().map(|(pid, _)| pid).collect();
         for pid in pids {
-            priority::set(pid, idle, nice.unwrap_or(0))
-                .map_err(EnvironmentError::system("changing the priority"))?;
+            priority::set(pid, idle, nice.unwrap_or(0)).map_err(|error| refused(error, old))?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::EnvironmentError;
-use crate::file::{self, Counter};
+use crate::file;
 use crate::group::{Group, kill_each};
 
 /// How long a freeze is waited for. A process that waits at its memory limit does not freeze.
@@ -58,7 +58,7 @@ pub(crate) fn wait_empty(group: &Group, patience: Duration) -> Result<bool, Envi
 pub(crate) fn wait_empty_at(group: &Path, patience: Duration) -> Result<bool, EnvironmentError> {
     match wait_event(group, b"populated", 0, patience) {
         Err(EnvironmentError::Read { source, .. })
-            if source.raw_os_error() == Some(libc::ENODEV) =>
+            if matches!(source.raw_os_error(), Some(libc::ENODEV | libc::ENOENT)) =>
         {
             Ok(true)
         }
@@ -76,15 +76,14 @@ fn wait_event(
     let path = group.join("cgroup.events");
     let start = Instant::now();
     let mut buffer = Vec::new();
-    let Some(events) = Counter::open(path.clone())? else {
-        return Err(file::parse_error(
-            &path,
-            "a group that is not the root",
-            b"",
-        ));
+    let failed = |source| EnvironmentError::Read {
+        path: path.clone(),
+        source,
     };
+    let events = File::open(&path).map_err(failed)?;
     loop {
-        let content = events.read(&mut buffer)?;
+        let length = file::read_at_start(&events, &mut buffer).map_err(failed)?;
+        let content = &buffer[..length];
         let value = file::keyed(content)
             .find(|(k, _)| *k == key)
             .ok_or_else(|| file::parse_error(&path, "populated and frozen", content))?
@@ -98,7 +97,7 @@ fn wait_event(
         }
         // The kernel wakes a poll at each change since the last read, though at most every 10 ms;
         // a second look after a while costs little.
-        wait_change(events.file(), left.min(Duration::from_millis(500)))?;
+        wait_change(&events, left.min(Duration::from_millis(500)))?;
     }
 }
 

@@ -125,8 +125,8 @@ impl V2 {
         };
         let (read, write) = (rate(new.disk_read), rate(new.disk_write));
         for disk in &self.disks {
-            self.group
-                .write("io.max", &format!("{disk} rbps={read} wbps={write}"))?;
+            let value = format!("{disk} rbps={read} wbps={write}");
+            super::unless_gone(self.group.write("io.max", &value))?;
         }
         Ok(())
     }

@@ -117,6 +117,8 @@ pub enum Step {
     Scratch,
     /// Bringing up the loopback interface.
     Loopback,
+    /// Limiting the network's rate.
+    Network,
     /// Mounting an overlay.
     Overlay,
     /// Mounting a fresh directory over one of the host's.
@@ -129,8 +131,6 @@ pub enum Step {
     Sys,
     /// Making the new root the root.
     Root,
-    /// Watching opened files.
-    Watch,
     /// Giving up privileges.
     Privileges,
     /// Installing the system call filter.
@@ -150,13 +150,13 @@ impl Step {
         Step::Mounts,
         Step::Scratch,
         Step::Loopback,
+        Step::Network,
         Step::Overlay,
         Step::Fresh,
         Step::Devices,
         Step::Proc,
         Step::Sys,
         Step::Root,
-        Step::Watch,
         Step::Privileges,
         Step::Filter,
         Step::Streams,
@@ -178,13 +178,13 @@ impl fmt::Display for Step {
             Step::Mounts => "reading the table of mounts",
             Step::Scratch => "making the scratch file system",
             Step::Loopback => "bringing up the loopback interface",
+            Step::Network => "limiting the network",
             Step::Overlay => "mounting an overlay",
             Step::Fresh => "mounting a fresh directory",
             Step::Devices => "making /dev",
             Step::Proc => "mounting /proc",
             Step::Sys => "mounting /sys",
             Step::Root => "changing the root",
-            Step::Watch => "watching opened files",
             Step::Privileges => "giving up privileges",
             Step::Filter => "installing the system call filter",
             Step::Streams => "handing over the standard streams",

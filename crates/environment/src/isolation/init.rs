@@ -19,6 +19,7 @@ use rustix::thread::UnshareFlags;
 use super::IsolationKind;
 use super::command;
 use super::error::{At, Failure, Step};
+use super::network::Limited;
 use super::plan::Plan;
 use super::process::is_full;
 use super::sys::{self, Reaped};
@@ -33,6 +34,7 @@ pub(super) struct Birth<'a> {
     pub join: &'a [PathBuf],
     pub scratch: Bytes,
     pub watch_opens: bool,
+    pub network: Option<&'a Limited>,
 }
 
 /// The midwife's life, in a fresh child of the owner.
@@ -100,6 +102,8 @@ fn first_process(birth: &Birth<'_>, channel: &Channel) -> u8 {
 fn live(birth: &Birth<'_>, channel: &Channel) -> Result<(), Failure> {
     // No controlling terminal, and out of the reach of its signals.
     setsid().at(Step::Fork)?;
+    // For those who look at a list of processes.
+    let _ = rustix::thread::set_name(c"foreshadow-init");
     view::detach_from_host()?;
     sys::loopback_up().at(Step::Loopback)?;
     let scratch = view::make_scratch(birth.plan, birth.kind)?;
@@ -123,21 +127,32 @@ fn live(birth: &Birth<'_>, channel: &Channel) -> Result<(), Failure> {
             return channel.send(&message.encode(), &[]).at(Step::Talk);
         }
     };
-    let watch = match birth.watch_opens {
-        true => Some(sys::fanotify_group().at(Step::Watch)?),
-        false => None,
-    };
-    View {
+    if let Some(limited) = birth.network {
+        limited.shape()?;
+    }
+    let view = View {
         kind: birth.kind,
         plan: birth.plan,
         order: &order,
         scratch: scratch.as_fd(),
         room: birth.scratch.get(),
-        watch: watch.as_ref().map(AsFd::as_fd),
-    }
-    .enter()?;
+    };
+    let root = view.build()?;
+    let watch = match birth.watch_opens {
+        true => view.watch_opens(),
+        false => None,
+    };
+    view::change_root(&root).at(Step::Root)?;
+    // Opened while it is still ours to open, without root.
+    let counters = fs::File::open("/proc/self/io").ok();
     privileges::give_up().at(Step::Privileges)?;
-    run(channel, &order, streams, scratch.as_fd(), watch)
+    let shadow = Shadow {
+        channel,
+        order: &order,
+        scratch: scratch.as_fd(),
+        counters: counters.as_ref(),
+    };
+    shadow.run(streams, watch)
 }
 
 fn read_order(memory: Option<OwnedFd>) -> Result<Order, Failure> {
@@ -149,52 +164,56 @@ fn read_order(memory: Option<OwnedFd>) -> Result<Order, Failure> {
     Order::decode(&bytes).ok_or_else(bad).at(Step::Talk)
 }
 
-fn run(
-    channel: &Channel,
-    order: &Order,
-    streams: streams::Admitted,
-    scratch: BorrowedFd<'_>,
-    watch: Option<OwnedFd>,
-) -> Result<(), Failure> {
-    let children = sys::child_signals().at(Step::Fork)?;
-    let before = Before {
-        used: sys::own_usage(),
-        io: fs::read_to_string("/proc/self/io")
-            .ok()
-            .and_then(|text| TaskIo::parse(&text)),
-    };
-    privileges::filter().at(Step::Filter)?;
-    let (ready, result) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).at(Step::Fork)?;
-    let command = sys::fork(|| command::become_command(order, &streams, result.as_fd()))
-        .at(Step::Fork)?
-        .as_raw_nonzero()
-        .get();
-    drop(result);
-    drop(streams);
-    if let Some((stage, errno)) = command::outcome(ready) {
-        let message = FromInit::NotExecuted { errno, stage };
-        return channel.send(&message.encode(), &[]).at(Step::Talk);
-    }
-    let started = FromInit::Started { before }.encode();
-    let beside: Vec<BorrowedFd<'_>> = watch.iter().map(AsFd::as_fd).collect();
-    channel.send(&started, &beside).at(Step::Talk)?;
-    drop(watch);
+/// A shadow whose view and privileges are as they stay.
+struct Shadow<'a> {
+    channel: &'a Channel,
+    order: &'a Order,
+    scratch: BorrowedFd<'a>,
+    counters: Option<&'a fs::File>,
+}
 
-    let status = wait_for(command, channel.as_fd(), children.as_fd());
-    // Of a command that filled the scratch and then cleaned up, only this moment tells.
-    let scratch_full = is_full(scratch);
-    let status = status.unwrap_or(libc::SIGKILL);
-    let status = end_all(command).unwrap_or(status);
-    let ended = FromInit::Ended {
-        status,
-        scratch_full,
-    };
-    channel.send(&ended.encode(), &[]).at(Step::Talk)?;
-    // The owner may still want names of the files that were opened: they need this mount
-    // namespace. It closes its end when it has them, or when it ends.
-    let _ = channel.receive(false);
-    Ok(())
+impl Shadow<'_> {
+    fn run(&self, streams: streams::Admitted, watch: Option<OwnedFd>) -> Result<(), Failure> {
+        let channel = self.channel;
+        let children = sys::child_signals().at(Step::Fork)?;
+        let before = Before {
+            used: sys::own_usage(),
+            io: self.counters.and_then(TaskIo::read),
+        };
+        privileges::filter().at(Step::Filter)?;
+        let cloexec = rustix::pipe::PipeFlags::CLOEXEC;
+        let (ready, result) = rustix::pipe::pipe_with(cloexec).at(Step::Fork)?;
+        let command = sys::fork(|| command::become_command(self.order, &streams, result.as_fd()))
+            .at(Step::Fork)?
+            .as_raw_nonzero()
+            .get();
+        drop(result);
+        drop(streams);
+        if let Some((stage, errno)) = command::outcome(ready) {
+            let message = FromInit::NotExecuted { errno, stage };
+            return channel.send(&message.encode(), &[]).at(Step::Talk);
+        }
+        let started = FromInit::Started { before }.encode();
+        let beside: Vec<BorrowedFd<'_>> = watch.iter().map(AsFd::as_fd).collect();
+        channel.send(&started, &beside).at(Step::Talk)?;
+        drop(watch);
+
+        let status = wait_for(command, channel.as_fd(), children.as_fd());
+        // Of a command that filled the scratch and then cleaned up, only this moment tells.
+        let scratch_full = is_full(self.scratch);
+        let status = status.unwrap_or(libc::SIGKILL);
+        let status = end_all(command).unwrap_or(status);
+        let ended = FromInit::Ended {
+            status,
+            scratch_full,
+            io: self.counters.and_then(TaskIo::read),
+        };
+        channel.send(&ended.encode(), &[]).at(Step::Talk)?;
+        // The owner may still want names of the files that were opened: they need this mount
+        // namespace. It closes its end when it has them, or when it ends.
+        let _ = channel.receive(false);
+        Ok(())
+    }
 }
 
 /// Reaps until the command ends; its status, or `None` when the owner is gone or says stop.

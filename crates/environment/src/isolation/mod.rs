@@ -20,9 +20,13 @@
 //! host's table of mounts, so nothing is to be unmounted.
 //!
 //! # What is not contained
-//! Load: processor, memory and disk reads are the environment's to limit. The page cache is the
+//! The outside network, where it is asked for ([`NetworkAccess::Limited`]): what a command does there
+//! is done. Load: processor, memory and disk reads are the environment's to limit. The page cache is the
 //! host's: a shadow's reads warm it. Read-only information of the machine (`/proc/meminfo`,
 //! `/sys`) is visible.
+//!
+//! Without root, files that lie directly in a directory with mounts beneath it are shown read-only
+//! (the kernel allows no overlay there): a command that writes to one of them meets EROFS.
 //!
 //! Needs Linux 5.12; 6.6 without root (attributes on tmpfs).
 
@@ -31,6 +35,7 @@ mod devices;
 mod error;
 mod init;
 mod mounts;
+mod network;
 mod opens;
 mod plan;
 mod privileges;

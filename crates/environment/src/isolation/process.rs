@@ -1,4 +1,3 @@
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -6,9 +5,10 @@ use std::time::Duration;
 
 use foreshadow_quantity::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use super::error::IsolationError;
+use super::network::Uplink;
 use super::opens::Opens;
 use super::scratch::used_and_full;
 use super::sys::{self, Counted};
@@ -43,23 +43,11 @@ impl Init {
         self.pid.as_raw_nonzero().get().cast_unsigned()
     }
 
-    /// Waits for the end of the process that was told, or killed, to end. What it and all its
-    /// descendants used, and its raw status.
-    fn reap(&mut self) -> io::Result<(i32, Counted, Option<TaskIo>)> {
-        // Its counters can be read until it is reaped, but are complete only when it has ended.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        while let Err(error) = waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
-            if error != rustix::io::Errno::INTR {
-                self.reaped = true;
-                return Err(error.into());
-            }
-        }
-        let io = fs::read_to_string(format!("/proc/{}/io", self.pid.as_raw_nonzero()))
-            .ok()
-            .and_then(|text| TaskIo::parse(&text));
+    /// Waits for the end of the process that was told, or killed, to end; its raw status, and what
+    /// it and all its descendants used.
+    fn reap(&mut self) -> io::Result<(i32, Counted)> {
         self.reaped = true;
-        let (status, used) = sys::wait4(self.pid)?;
-        Ok((status, used, io))
+        sys::wait4(self.pid)
     }
 }
 
@@ -84,6 +72,8 @@ impl Drop for Init {
 #[derive(Debug)]
 pub struct ShadowProcess {
     init: Init,
+    /// Its way to the network, if it has one.
+    _uplink: Option<Uplink>,
     before: Before,
     scratch: OwnedFd,
     placed: Bytes,
@@ -95,6 +85,7 @@ pub struct ShadowProcess {
 impl ShadowProcess {
     pub(super) fn new(
         init: Init,
+        uplink: Option<Uplink>,
         before: Before,
         scratch: OwnedFd,
         placed: Bytes,
@@ -102,6 +93,7 @@ impl ShadowProcess {
     ) -> Self {
         ShadowProcess {
             init,
+            _uplink: uplink,
             before,
             scratch,
             placed,
@@ -131,14 +123,15 @@ impl ShadowProcess {
         match self.init.channel.receive(true) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(source) => Err(control("hear from", source)),
-            Ok(None) => self.end(None),
+            Ok(None) => self.end(None, None),
             Ok(Some(message)) => match FromInit::decode(&message.bytes) {
                 Some(FromInit::Ended {
                     status,
                     scratch_full,
+                    io,
                 }) => {
                     self.scratch_was_full |= scratch_full;
-                    self.end(Some(status))
+                    self.end(Some(status), io)
                 }
                 _ => Err(IsolationError::Lost),
             },
@@ -202,7 +195,8 @@ impl ShadowProcess {
             .unwrap_or_default()
     }
 
-    /// Whether [`ShadowProcess::opened`] can name files: asked for, and possible (as root only).
+    /// Whether [`ShadowProcess::opened`] can name files: asked for, and possible (as root, and
+    /// within the kernel's limit of such watches, `fs.fanotify.max_user_groups`).
     pub fn watches_opens(&self) -> bool {
         self.opens.is_some()
     }
@@ -220,10 +214,14 @@ impl ShadowProcess {
         }
     }
 
-    fn end(&mut self, status: Option<i32>) -> Result<Option<(Exit, Totals)>, IsolationError> {
+    fn end(
+        &mut self,
+        status: Option<i32>,
+        io: Option<TaskIo>,
+    ) -> Result<Option<(Exit, Totals)>, IsolationError> {
         self.drain_opens();
         self.init.channel.finish();
-        let (own_status, used, io) = self.init.reap().map_err(|e| control("wait for", e))?;
+        let (own_status, used) = self.init.reap().map_err(|e| control("wait for", e))?;
         let exit = match status {
             Some(status) => exit_of(status),
             None => match exit_of(own_status) {

@@ -1,4 +1,4 @@
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{At, Failure, IsolationError, StartError, Step};
 use super::init::{self, Birth};
 use super::mounts;
+use super::network::{Limited, RESOLVER, Uplink};
 use super::plan::Plan;
 use super::process::{Init, ShadowProcess};
 use super::scratch::{Scratch, used_and_full};
@@ -54,7 +55,9 @@ pub enum NetworkAccess {
     /// Itself, over its own loopback interface.
     #[default]
     None,
-    /// The outside network, at this rate each way.
+    /// What this machine reaches, at this rate each way, but for services that listen on the
+    /// loopback interface only. Needs `slirp4netns` and `iproute2`. What the command does to
+    /// others over the network is not undone.
     Limited(Rate),
 }
 
@@ -78,6 +81,7 @@ pub struct Sandbox {
     plan: Plan,
     scratch: Scratch,
     init: Init,
+    uplink: Option<Uplink>,
 }
 
 impl Sandbox {
@@ -109,15 +113,13 @@ impl Sandbox {
     /// [`IsolationError::Refused`] where the kernel does not let us,
     /// [`IsolationError::NetworkUnavailable`] where limited network cannot be had.
     pub fn new(options: SandboxOptions) -> Result<Sandbox, IsolationError> {
-        if let NetworkAccess::Limited(_) = options.network {
-            return Err(IsolationError::NetworkUnavailable {
-                reason: "this version cannot connect a shadow without letting it reach the \
-                         services of this machine"
-                    .into(),
-            });
-        }
+        let limited = match options.network {
+            NetworkAccess::None => None,
+            NetworkAccess::Limited(rate) => Some(Limited::new(rate)?),
+        };
+        let limited = limited.as_ref();
         if may_act_as_root() {
-            match Sandbox::with_kind(IsolationKind::Root, &options) {
+            match Sandbox::with_kind(IsolationKind::Root, &options, limited) {
                 // In a container, root may have no rights over mounts but user namespaces.
                 Err(IsolationError::Refused {
                     step: Step::Namespaces,
@@ -127,10 +129,14 @@ impl Sandbox {
                 other => return other,
             }
         }
-        Sandbox::with_kind(IsolationKind::UserNamespace, &options)
+        Sandbox::with_kind(IsolationKind::UserNamespace, &options, limited)
     }
 
-    fn with_kind(kind: IsolationKind, options: &SandboxOptions) -> Result<Sandbox, IsolationError> {
+    fn with_kind(
+        kind: IsolationKind,
+        options: &SandboxOptions,
+        network: Option<&Limited>,
+    ) -> Result<Sandbox, IsolationError> {
         let plan = read_plan(kind)?;
         let birth = Birth {
             kind,
@@ -138,13 +144,23 @@ impl Sandbox {
             join: &options.join,
             scratch: options.scratch,
             watch_opens: options.watch_opens && kind == IsolationKind::Root,
+            network,
         };
         let (init, scratch) = give_birth(&birth)?;
+        let scratch = Scratch::new(scratch, kind);
+        let uplink = match network {
+            Some(limited) => {
+                write_resolver(&scratch, &plan)?;
+                Some(Uplink::connect(limited, init.pid())?)
+            }
+            None => None,
+        };
         Ok(Sandbox {
             kind,
             plan,
-            scratch: Scratch::new(scratch, kind),
+            scratch,
             init,
+            uplink,
         })
     }
 
@@ -212,6 +228,7 @@ impl Sandbox {
             stderr: error,
         } = program;
         let command = PathBuf::from(argv.first().ok_or(StartError::NoCommand)?);
+        self.adopt_directories(&argv, &env, &cwd);
         let strings = |list: &mut dyn Iterator<Item = &OsStr>, what| {
             list.map(|s| c_string(s).ok_or(StartError::Nul { what }))
                 .collect::<Result<Vec<_>, _>>()
@@ -250,6 +267,29 @@ impl Sandbox {
         })
     }
 
+    /// Directories in which a command is likely to write; see [`Scratch::adopt`].
+    fn adopt_directories(&self, argv: &[OsString], env: &[(OsString, OsString)], cwd: &Path) {
+        if self.kind != IsolationKind::UserNamespace {
+            return;
+        }
+        let variable = |name: &str| {
+            env.iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, v)| Path::new(v))
+        };
+        let usual = [Some(cwd), variable("TMPDIR"), variable("HOME")];
+        let usual = usual.into_iter().flatten().chain([Path::new("/var/tmp")]);
+        usual.for_each(|dir| self.scratch.adopt(&self.plan, dir));
+        // Arguments that name files, or directories.
+        for argument in argv.iter().skip(1).take(MOST_ARGUMENTS) {
+            let path = cwd.join(argument);
+            self.scratch.adopt(&self.plan, &path);
+            if let Some(dir) = path.parent().filter(|dir| *dir != cwd) {
+                self.scratch.adopt(&self.plan, dir);
+            }
+        }
+    }
+
     fn order(
         self,
         mut order: Order,
@@ -272,9 +312,19 @@ impl Sandbox {
             .send(b"start", &fds)
             .map_err(|_| IsolationError::Lost)?;
         let (before, watch) = started(&init.channel)?;
-        Ok(ShadowProcess::new(init, before, scratch, held, watch))
+        Ok(ShadowProcess::new(
+            init,
+            self.uplink,
+            before,
+            scratch,
+            held,
+            watch,
+        ))
     }
 }
+
+/// How many arguments are looked at as names of files.
+const MOST_ARGUMENTS: usize = 256;
 
 /// Hears whether the command started.
 fn started(channel: &Channel) -> Result<(super::wire::Before, Option<OwnedFd>), StartError> {
@@ -376,6 +426,18 @@ fn await_birth(channel: &Channel) -> Result<(Pid, Option<OwnedFd>), IsolationErr
             Err(error) => return Err(failed.map_or(error, IsolationError::from)),
         }
     }
+}
+
+/// Names are asked for where the shadow can reach a server.
+fn write_resolver(scratch: &Scratch, plan: &Plan) -> Result<(), IsolationError> {
+    let path = Path::new("/etc/resolv.conf");
+    scratch
+        .place(plan, path)?
+        .write_all(RESOLVER)
+        .map_err(|source| IsolationError::Place {
+            path: path.into(),
+            source,
+        })
 }
 
 fn read_plan(kind: IsolationKind) -> Result<Plan, IsolationError> {

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,7 @@ use rustix::fs::{
 
 use super::IsolationKind;
 use super::error::IsolationError;
-use super::plan::{Plan, Store};
+use super::plan::{Layer, Plan, Store};
 
 /// The scratch file system as the owner of a shadow sees it before the start.
 #[derive(Debug)]
@@ -131,8 +132,10 @@ impl Scratch {
             found = None;
         }
         let made = self.make_dir(&spot.open, &spot.name, path)?;
+        let open = open_dir(spot.open.as_fd(), &spot.name).map_err(failed)?;
+        // What was made there for mounts, or placed before.
+        remove_all_in(&open).map_err(failed)?;
         if spot.merged {
-            let open = open_dir(spot.open.as_fd(), &spot.name).map_err(failed)?;
             let name = match self.kind {
                 IsolationKind::Root => "trusted.overlay.opaque",
                 IsolationKind::UserNamespace => "user.overlay.opaque",
@@ -197,7 +200,7 @@ impl Scratch {
         let exists = statat(&self.dir, path, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) != FileType::CharacterDevice);
         if !exists {
-            // Placed first and hidden later.
+            // Placed first, and hidden or replaced later.
             return Ok(());
         }
         let mut mode = attributes.mode;
@@ -222,6 +225,29 @@ impl Scratch {
         Ok(utimensat(&self.dir, path, &times, AtFlags::empty())?)
     }
 
+    /// Lets the command write into a directory that belongs to others but that it may write to.
+    ///
+    /// Without root, the kernel cannot copy such a directory into the upper layer, for its owner
+    /// has no number in the user namespace; but one that is there already it takes. Where this
+    /// fails, the command meets EOVERFLOW when it writes there, and no more is lost.
+    pub fn adopt(&self, plan: &Plan, dir: &Path) {
+        let Ok(host) = fs::canonicalize(dir) else {
+            return;
+        };
+        if self.kind != IsolationKind::UserNamespace || !host.is_dir() {
+            return;
+        }
+        let replaced = self.placed().replaced.clone();
+        // What replaces a directory is for the owner to say.
+        let ours = replaced.iter().any(|r| host.starts_with(r));
+        if let Some((layer, rest)) = plan.locate(&host, &replaced)
+            && !layer.read_only
+            && !ours
+        {
+            let _ = self.open_chain(layer, rest, dir);
+        }
+    }
+
     /// Finds, and makes, the directory that holds the stand-in of `path`.
     fn spot(&self, plan: &Plan, path: &Path) -> Result<Spot, IsolationError> {
         let host = resolve(path)?;
@@ -236,13 +262,23 @@ impl Scratch {
             .file_name()
             .ok_or_else(|| unplaceable(path, "it is the root of a file system"))?
             .to_os_string();
-        let mut merged = matches!(layer.store, Store::Upper(_));
+        let dir = rest.parent().unwrap_or(Path::new(""));
+        let mut spot = self.open_chain(layer, dir, path)?;
+        let held = host.parent().unwrap_or(Path::new("/"));
+        spot.merged &= !held
+            .ancestors()
+            .take_while(|a| a.starts_with(&layer.at))
+            .any(|a| replaced.iter().any(|r| r == a));
+        Ok(Spot { host, name, ..spot })
+    }
+
+    /// Opens a directory of a layer, after making it and those above it like the host's.
+    fn open_chain(&self, layer: &Layer, dir: &Path, path: &Path) -> Result<Spot, IsolationError> {
         let mut at = layer.at.clone();
-        merged &= !replaced.contains(&at);
         let mut parent = layer.store.path();
         let mut open =
             open_dir(self.dir.as_fd(), parent.as_os_str()).map_err(|e| place_error(path, e))?;
-        for part in rest.parent().into_iter().flat_map(Path::components) {
+        for part in dir.components() {
             let Component::Normal(part) = part else {
                 continue;
             };
@@ -255,15 +291,14 @@ impl Scratch {
                     .map_or_else(Attributes::of_new_dir, Attributes::of);
                 self.placed().finish.push((parent.clone(), attributes));
             }
-            merged &= !replaced.contains(&at);
             open = open_dir(open.as_fd(), part).map_err(|e| place_error(path, e))?;
         }
         Ok(Spot {
-            host,
+            host: at,
             parent,
             open,
-            name,
-            merged,
+            name: OsString::new(),
+            merged: matches!(layer.store, Store::Upper(_)),
         })
     }
 
@@ -352,6 +387,25 @@ fn resolve(path: &Path) -> Result<PathBuf, IsolationError> {
             Err(error) => return Err(place_error(path, error)),
         }
     }
+}
+
+/// Empties a directory of the scratch file system.
+fn remove_all_in(dir: &OwnedFd) -> io::Result<()> {
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match unlinkat(dir, name, AtFlags::empty()) {
+            Err(rustix::io::Errno::ISDIR) => {
+                remove_all_in(&open_dir(dir.as_fd(), OsStr::from_bytes(name.to_bytes()))?)?;
+                unlinkat(dir, name, AtFlags::REMOVEDIR)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn open_dir(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {

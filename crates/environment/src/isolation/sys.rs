@@ -4,7 +4,9 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::ptr;
 use std::time::Duration;
 
@@ -175,6 +177,20 @@ pub(super) fn on_stream(fd: BorrowedFd<'_>, stream: RawFd) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Lets a command inherit these descriptors, under the same numbers.
+pub(super) fn inherit(command: &mut Command, fds: &[BorrowedFd<'_>]) {
+    let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let keep = move || {
+        for fd in &numbers {
+            // SAFETY: changes a flag of a descriptor of the child.
+            zero(unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) }.into())?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only `fcntl` is called.
+    unsafe { command.pre_exec(keep) };
 }
 
 /// `unshare(2)`; `flags` never hold `CLONE_FILES`.

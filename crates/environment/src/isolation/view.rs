@@ -120,13 +120,11 @@ pub(super) struct View<'a> {
     pub scratch: BorrowedFd<'a>,
     /// Bytes that the shadow may write.
     pub room: u64,
-    /// The fanotify group that shall see what is opened.
-    pub watch: Option<BorrowedFd<'a>>,
 }
 
 impl View<'_> {
-    /// Builds the view and makes it this process's root.
-    pub fn enter(&self) -> Result<(), Failure> {
+    /// Builds the view; the directory that is to become the root.
+    pub fn build(&self) -> Result<PathBuf, Failure> {
         bound_scratch(self.scratch, self.room).at(Step::Scratch)?;
         let nodes = HostNodes::pick(self.kind)?;
         move_mount(
@@ -148,10 +146,7 @@ impl View<'_> {
         devices::make_dev(self.kind, &root, nodes)?;
         devices::mount_proc(&root)?;
         devices::mount_sys(&root)?;
-        if let Some(group) = self.watch {
-            self.watch_opens(group)?;
-        }
-        change_root(&root).at(Step::Root)
+        Ok(root)
     }
 
     fn mount_layer(&self, layer: &Layer) -> Result<(), Failure> {
@@ -212,7 +207,7 @@ impl View<'_> {
         let base = format!("lowerdir=.,upperdir={number}/u,workdir={number}/w");
         let extra: &[&str] = match self.kind {
             // Attributes of large files change, and directories move, without a copy.
-            IsolationKind::Root => &[",metacopy=on,redirect_dir=on", ""],
+            IsolationKind::Root => &[",metacopy=on,redirect_dir=on,xino=auto", ""],
             IsolationKind::UserNamespace => &[",userxattr"],
         };
         let mut last = io::Error::from_raw_os_error(libc::EINVAL);
@@ -255,21 +250,13 @@ impl View<'_> {
             ));
         }
         if layer.kind.as_deref().is_some_and(may_show_directly) {
-            let set = libc::MOUNT_ATTR_RDONLY
-                | libc::MOUNT_ATTR_NOSUID
-                | libc::MOUNT_ATTR_NODEV
-                | libc::MOUNT_ATTR_NOATIME;
-            let _ = bind(&layer.at, target, set, libc::MOUNT_ATTR__ATIME);
+            let _ = self.show(&layer.at, target);
         }
         Ok(())
     }
 
     /// Single files that are mounts of their own. One that cannot be shown is missing.
     fn show_files(&self) {
-        let set = libc::MOUNT_ATTR_RDONLY
-            | libc::MOUNT_ATTR_NOSUID
-            | libc::MOUNT_ATTR_NODEV
-            | libc::MOUNT_ATTR_NOATIME;
         for file in &self.plan.files {
             if self.order.placed.contains(file) || is_within(file, &self.order.replaced) {
                 continue;
@@ -278,27 +265,41 @@ impl View<'_> {
             if self.kind == IsolationKind::UserNamespace && !target.exists() {
                 let _ = fs::write(&target, b"");
             }
-            let _ = bind(file, &target, set, libc::MOUNT_ATTR__ATIME);
+            let _ = self.show(file, &target);
         }
     }
 
-    fn watch_opens(&self, group: BorrowedFd<'_>) -> Result<(), Failure> {
+    /// Shows something of the host as it is, to be read only.
+    fn show(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let set = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+        match self.kind {
+            IsolationKind::Root => {
+                let set = set | libc::MOUNT_ATTR_NOATIME;
+                bind(from, to, set, libc::MOUNT_ATTR__ATIME)
+            }
+            // Whether reading leaves a time behind is not the user's to change.
+            IsolationKind::UserNamespace => bind(from, to, set, 0),
+        }
+    }
+
+    /// A fanotify group that sees each file opened from here on in the layers of the view; `None`
+    /// where the kernel gives none (there is a limit of groups for each user).
+    pub fn watch_opens(&self) -> Option<OwnedFd> {
+        let group = sys::fanotify_group().ok()?;
         for layer in &self.plan.layers {
             if matches!(layer.store, Store::Fresh(_)) || is_within(&layer.at, &self.order.replaced)
             {
                 continue;
             }
             let target = under_root(&layer.at);
-            let path = CString::new(target.as_os_str().as_bytes()).at(Step::Watch)?;
-            match sys::fanotify_watch_opens(group, &path) {
-                Err(error) if layer.at == Path::new("/") => {
-                    return Err(Failure::new(Step::Watch, "/", error));
-                }
-                // A layer that was left out.
-                Err(_) | Ok(()) => {}
+            let path = CString::new(target.as_os_str().as_bytes()).ok()?;
+            let watched = sys::fanotify_watch_opens(group.as_fd(), &path);
+            // Others may be missing: layers that were left out.
+            if watched.is_err() && layer.at == Path::new("/") {
+                return None;
             }
         }
-        Ok(())
+        Some(group)
     }
 }
 
@@ -375,7 +376,8 @@ pub(super) fn place_mount(tree: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
     )?)
 }
 
-fn change_root(root: &Path) -> io::Result<()> {
+/// Makes a directory this process's root, and takes the old one away.
+pub(super) fn change_root(root: &Path) -> io::Result<()> {
     chdir(root)?;
     // The old root lands on top of the new one, where it can be taken away at once.
     pivot_root(".", ".")?;

@@ -2,10 +2,12 @@
 //! over a private socket pair, descriptors beside them.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,8 +131,13 @@ pub(super) enum FromInit {
     Failed(Failure),
     /// A stream would have been a way out.
     BadStream { stream: u8, reason: String },
-    /// The command ended and nothing of it runs any more.
-    Ended { status: i32, scratch_full: bool },
+    /// The command ended and nothing of it runs any more. What the first process and all that it
+    /// reaped read and wrote since its own beginning.
+    Ended {
+        status: i32,
+        scratch_full: bool,
+        io: Option<TaskIo>,
+    },
 }
 
 /// Where the last steps of a command's start failed.
@@ -158,6 +165,13 @@ pub(super) struct TaskIo {
 }
 
 impl TaskIo {
+    /// Reads them from the file, which may have been opened earlier.
+    pub fn read(file: &File) -> Option<TaskIo> {
+        let mut text = [0; 1024];
+        let length = file.read_at(&mut text, 0).ok()?;
+        TaskIo::parse(std::str::from_utf8(&text[..length]).ok()?)
+    }
+
     /// Reads the text of `/proc/PID/io`; `None` if a line is missing.
     pub fn parse(text: &str) -> Option<TaskIo> {
         let field = |name: &str| {
@@ -217,6 +231,15 @@ impl Writer {
             .u64(c.major_faults)
             .u64(c.minor_faults)
     }
+    fn io(&mut self, io: Option<&TaskIo>) -> &mut Self {
+        let known = io.is_some();
+        let io = io.copied().unwrap_or_default();
+        self.u64(known.into())
+            .u64(io.read_chars)
+            .u64(io.write_chars)
+            .u64(io.read_bytes)
+            .u64(io.write_bytes)
+    }
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -256,6 +279,16 @@ impl<'a> Reader<'a> {
             minor_faults: self.u64()?,
         })
     }
+    fn io(&mut self) -> Option<Option<TaskIo>> {
+        let known = self.u64()? != 0;
+        let io = TaskIo {
+            read_chars: self.u64()?,
+            write_chars: self.u64()?,
+            read_bytes: self.u64()?,
+            write_bytes: self.u64()?,
+        };
+        Some(known.then_some(io))
+    }
 }
 
 fn signed(n: i32) -> u64 {
@@ -273,15 +306,7 @@ impl FromInit {
         match self {
             FromInit::Born { pid } => w.u64(0).u64(signed(*pid)),
             FromInit::Prepared => w.u64(1),
-            FromInit::Started { before } => {
-                w.u64(2).counted(&before.used);
-                let io = before.io.unwrap_or_default();
-                w.u64(before.io.is_some().into())
-                    .u64(io.read_chars)
-                    .u64(io.write_chars)
-                    .u64(io.read_bytes)
-                    .u64(io.write_bytes)
-            }
+            FromInit::Started { before } => w.u64(2).counted(&before.used).io(before.io.as_ref()),
             FromInit::NotExecuted { errno, stage } => {
                 w.u64(3).u64(signed(*errno)).u64(*stage as u64)
             }
@@ -296,7 +321,12 @@ impl FromInit {
             FromInit::Ended {
                 status,
                 scratch_full,
-            } => w.u64(6).u64(signed(*status)).u64((*scratch_full).into()),
+                io,
+            } => w
+                .u64(6)
+                .u64(signed(*status))
+                .u64((*scratch_full).into())
+                .io(io.as_ref()),
         };
         w.0
     }
@@ -306,22 +336,12 @@ impl FromInit {
         Some(match r.u64()? {
             0 => FromInit::Born { pid: r.i32()? },
             1 => FromInit::Prepared,
-            2 => {
-                let used = r.counted()?;
-                let known = r.u64()? != 0;
-                let io = TaskIo {
-                    read_chars: r.u64()?,
-                    write_chars: r.u64()?,
-                    read_bytes: r.u64()?,
-                    write_bytes: r.u64()?,
-                };
-                FromInit::Started {
-                    before: Before {
-                        used,
-                        io: known.then_some(io),
-                    },
-                }
-            }
+            2 => FromInit::Started {
+                before: Before {
+                    used: r.counted()?,
+                    io: r.io()?,
+                },
+            },
             3 => FromInit::NotExecuted {
                 errno: r.i32()?,
                 stage: ExecStage::from_number(r.u8()?)?,
@@ -338,6 +358,7 @@ impl FromInit {
             6 => FromInit::Ended {
                 status: r.i32()?,
                 scratch_full: r.u64()? != 0,
+                io: r.io()?,
             },
             _ => return None,
         })
@@ -437,6 +458,7 @@ mod tests {
             FromInit::Ended {
                 status: -1,
                 scratch_full: true,
+                io: None,
             },
         ] {
             let again = FromInit::decode(&message.encode()).expect("decodes");

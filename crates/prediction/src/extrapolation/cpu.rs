@@ -1,118 +1,95 @@
 use super::calibration::Prior;
-use super::growth::{Observation, posterior};
+use super::growth::{Observation, Shape, posterior};
+use super::memory::gathers;
 use super::mixture::{Component, mixture};
-use super::{Extrapolated, Phases, Rung, usable};
+use super::{Extrapolated, Rung, usable};
+use crate::Predictive;
 
-/// Growth of CPU time while input is read.
-const READING: [(f64, f64); 6] = [
-    (0.9, 0.05),
-    (1.0, 0.5),
-    (1.05, 0.2),
-    (1.1, 0.15),
-    (1.2, 0.07),
-    (1.5, 0.03),
+/// Growth of CPU time where memory doesn't grow with the input: work record by record.
+const STREAMING: [(Shape, f64); 15] = [
+    (Shape::Power(0.5), 0.003),
+    (Shape::Power(0.7), 0.005),
+    (Shape::Power(0.85), 0.01),
+    (Shape::Power(0.93), 0.04),
+    (Shape::Power(0.97), 0.15),
+    (Shape::Power(0.99), 0.25),
+    (Shape::Power(1.0), 0.4),
+    (Shape::Power(1.01), 0.3),
+    (Shape::Power(1.03), 0.2),
+    (Shape::Power(1.06), 0.1),
+    (Shape::Power(1.1), 0.05),
+    (Shape::Power(1.2), 0.03),
+    (Shape::Power(1.35), 0.01),
+    (Shape::Power(1.6), 0.01),
+    (Shape::Power(2.0), 0.015),
 ];
-/// Growth of CPU time after the input is read.
-const AFTER: [(f64, f64); 8] = [
-    (0.0, 0.1),
-    (0.5, 0.05),
-    (0.8, 0.05),
-    (1.0, 0.35),
-    (1.1, 0.2),
-    (1.2, 0.1),
-    (1.5, 0.05),
-    (2.0, 0.1),
-];
-/// Growth of CPU time of a run as a whole: near 1, rather above than below.
-const WHOLE: [(f64, f64); 18] = [
-    (0.5, 0.005),
-    (0.7, 0.01),
-    (0.8, 0.02),
-    (0.9, 0.05),
-    (0.95, 0.10),
-    (0.98, 0.2),
-    (1.0, 0.3),
-    (1.02, 0.3),
-    (1.05, 0.2),
-    (1.08, 0.12),
-    (1.12, 0.08),
-    (1.16, 0.05),
-    (1.2, 0.03),
-    (1.25, 0.02),
-    (1.3, 0.015),
-    (1.5, 0.01),
-    (1.75, 0.01),
-    (2.0, 0.02),
+/// Growth of CPU time where memory grows in proportion to the input: what is gathered is sorted,
+/// searched, collected as garbage, and falls out of the caches, so that a record costs more the
+/// more there are.
+const ACCUMULATING: [(Shape, f64); 17] = [
+    (Shape::Power(0.5), 0.003),
+    (Shape::Power(0.7), 0.01),
+    (Shape::Power(0.8), 0.02),
+    (Shape::Power(0.9), 0.03),
+    (Shape::Power(0.97), 0.06),
+    (Shape::Power(1.0), 0.10),
+    (Shape::Power(1.03), 0.15),
+    (Shape::Power(1.06), 0.2),
+    (Shape::Power(1.09), 0.2),
+    (Shape::Power(1.12), 0.18),
+    (Shape::Power(1.16), 0.12),
+    (Shape::Power(1.2), 0.09),
+    (Shape::Power(1.25), 0.06),
+    (Shape::Power(1.35), 0.04),
+    (Shape::Power(1.5), 0.03),
+    (Shape::Power(1.75), 0.02),
+    (Shape::Power(2.0), 0.03),
 ];
 
 const PRIOR: Prior = Prior {
     bias: 0.0,
-    width: 0.02,
-    floor: 0.05,
+    width: 0.035,
+    floor: 0.06,
 };
 
 /// Noise of a CPU time: the kernel's clock and disturbance by others.
 fn noise(cpu: f64) -> f64 {
-    (0.03 * cpu).hypot(0.004)
+    (0.04 * cpu).hypot(0.010)
 }
 
 /// The CPU time of the whole, in seconds; `None` where no rung can be used.
 pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
     let largest = rungs.last()?;
-    let phases: Vec<Option<Phases>> = rungs.iter().map(Phases::of).collect();
     let observe = |value: f64, rung: &Rung| Observation {
         size: rung.size,
         value,
         noise: noise(value),
     };
-    let split: Vec<(&Rung, Phases)> = rungs
-        .iter()
-        .zip(&phases)
-        .filter_map(|(r, p)| p.map(|p| (r, p)))
-        .collect();
     let mut components = Vec::new();
     let factor = whole / largest.size;
     let (bias, sigma) = PRIOR.at(factor);
-    let mut explain = Vec::new();
-    let has_phases = split.last().is_some_and(|(r, _)| r.size == largest.size);
-    if has_phases && std::env::var_os("PH").is_some() {
-        let startup = split
-            .iter()
-            .map(|(_, p)| p.startup)
-            .fold(f64::MAX, f64::min);
-        // Rungs whose reading could not be followed still count, with a reading phase estimated
-        // from their total less the start-up: they are the small ones.
-        let reading: Vec<_> = split.iter().map(|(r, p)| observe(p.reading, r)).collect();
-        let after: Vec<_> = split.iter().map(|(r, p)| observe(p.after, r)).collect();
-        for (wr, lr) in posterior(&reading, &READING) {
-            for (wa, la) in posterior(&after, &AFTER) {
-                components.push(Component {
-                    weight: wr * wa,
-                    median: (startup + bias * (lr.at(whole) + la.at(whole))).max(1e-4),
-                    sigma,
-                });
-            }
-        }
-        explain.push("phases".to_owned());
-    } else {
-        let mut totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
-        // What is used before anything is read is start-up, whatever the size.
-        let startup = rungs.iter().filter_map(startup).reduce(f64::min);
-        if let Some(startup) = startup {
-            totals.push(Observation {
-                size: largest.size * 1e-9,
-                value: startup,
-                noise: (0.15 * startup).hypot(0.003),
-            });
-        }
-        for (w, law) in posterior(&totals, &WHOLE) {
-            components.push(Component {
-                weight: w,
-                median: (law.base + bias * (law.at(whole) - law.base)).max(1e-4),
-                sigma,
-            });
-        }
+    let explain = Vec::new();
+    let totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
+    let gathers = gathers(&rungs);
+    let prior: Vec<(Shape, f64)> = STREAMING
+        .iter()
+        .map(|(shape, weight)| (*shape, weight * (1.0 - gathers)))
+        .chain(
+            ACCUMULATING
+                .iter()
+                .map(|(shape, weight)| (*shape, weight * gathers)),
+        )
+        .collect();
+    for (weight, law) in posterior(&totals, &prior) {
+        let laws = law.alternatives();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let weight = weight / laws.len() as f64;
+        components.extend(laws.iter().map(|law| Component {
+            weight,
+            median: (law.base + bias * (law.at(whole) - law.base)).max(1e-4),
+            sigma,
+        }));
     }
     Some(Extrapolated {
         predictive: mixture(&components)?,
@@ -123,18 +100,55 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
 /// The wall time of the whole, in seconds, on a machine with so many cores that is otherwise idle;
 /// `None` where no rung can be used.
 pub fn wall(rungs: &[Rung], whole: f64, cores: f64) -> Option<Extrapolated> {
-    let cpu = cpu(rungs, whole)?;
+    let cpu = cpu(rungs, whole)?.predictive;
     let rungs = usable(rungs);
-    let largest = rungs.last()?;
-    let ratio = (largest.wall / largest.cpu.max(1e-3)).max(1.0 / cores.max(0.01));
+    let cores = cores.max(0.01);
+    let ratio = wall_to_cpu(&rungs)?.max(1.0 / cores);
+    let serial = cpu.scale(ratio)?;
+    // Threads that small runs leave idle may find work in a large one.
+    let threads = rungs.last()?.threads.min(cores);
+    let parallel = cpu.scale(1.0 / threads.max(1.0))?;
+    let predictive = if threads > 1.2 && ratio * threads > 1.3 {
+        Predictive::mix(&[(0.8, &serial), (0.2, &parallel)])?
+    } else {
+        serial
+    };
     Some(Extrapolated {
-        predictive: cpu.predictive.scale(ratio)?,
+        predictive: spread(&predictive, WALL)?,
         explain: Vec::new(),
     })
 }
 
-/// CPU time before the first byte of input was read; `None` where reading isn't followed.
-fn startup(rung: &Rung) -> Option<f64> {
-    let first = rung.curve.iter().position(|p| p.progress > 0.0)?;
-    Some(first.checked_sub(1).map_or(0.0, |i| rung.curve[i].cpu))
+/// How wall time strays from what CPU time alone would give (waiting for disks, threads that run
+/// side by side for a part of the time): standard deviation of the logarithm.
+const WALL: f64 = 0.06;
+
+/// The distribution with a log-normal error on top.
+fn spread(predictive: &Predictive, sigma: f64) -> Option<Predictive> {
+    const STEPS: [f64; 5] = [-1.4, -0.6, 0.0, 0.6, 1.4];
+    let scaled: Option<Vec<Predictive>> = STEPS
+        .iter()
+        .map(|z| predictive.scale((z * sigma).exp()))
+        .collect();
+    let scaled = scaled?;
+    let parts: Vec<(f64, &Predictive)> = scaled.iter().map(|p| (0.2, p)).collect();
+    Predictive::mix(&parts)
+}
+
+/// Wall time for each second of CPU time: between the two largest rungs, so that start-up is left
+/// out, as far as the difference is long enough to tell.
+fn wall_to_cpu(rungs: &[Rung]) -> Option<f64> {
+    /// So much CPU time between two rungs counts as much as the whole of the larger one.
+    const TELLING: f64 = 0.15;
+    let largest = rungs.last()?;
+    let whole = largest.wall / largest.cpu.max(1e-3);
+    let Some(below) = rungs.len().checked_sub(2).map(|i| &rungs[i]) else {
+        return Some(whole);
+    };
+    let (cpu, wall) = (largest.cpu - below.cpu, largest.wall - below.wall);
+    if cpu <= 0.0 || wall <= 0.0 {
+        return Some(whole);
+    }
+    let trust = cpu / (cpu + TELLING);
+    Some(trust * wall / cpu + (1.0 - trust) * whole)
 }

@@ -1,55 +1,240 @@
 use super::calibration::Prior;
-use super::growth::{Observation, posterior};
+use super::growth::{Law, Observation, Shape, posterior};
 use super::mixture::{Component, mixture};
 use super::{Extrapolated, Rung, usable};
 use crate::Predictive;
 
-/// Growth of peak memory.
-const GROWTH: [(f64, f64); 6] = [
-    (0.0, 0.25),
-    (0.5, 0.06),
-    (0.75, 0.06),
-    (0.9, 0.06),
-    (1.0, 0.55),
-    (1.2, 0.02),
+/// How likely each kind of growth of memory is before anything is known of a program.
+const GROWTH: [(Shape, f64); 21] = [
+    (Shape::Constant, 0.30),
+    (Shape::Power(1.0), 0.40),
+    (Shape::Power(0.9), 0.03),
+    (Shape::Power(0.8), 0.03),
+    (Shape::Power(0.7), 0.03),
+    (Shape::Power(0.6), 0.03),
+    (Shape::Power(0.5), 0.03),
+    (Shape::Power(0.35), 0.02),
+    (Shape::Power(1.15), 0.01),
+    (Shape::Logarithm(0.1), 0.02),
+    (Shape::Logarithm(0.3), 0.02),
+    (Shape::Logarithm(1.0), 0.02),
+    (Shape::Logarithm(3.0), 0.02),
+    (Shape::Saturating(0.1), 0.01),
+    (Shape::Saturating(0.2), 0.01),
+    (Shape::Saturating(0.4), 0.01),
+    (Shape::Saturating(0.8), 0.01),
+    (Shape::Saturating(1.5), 0.01),
+    (Shape::Saturating(3.0), 0.01),
+    (Shape::Saturating(6.0), 0.01),
+    (Shape::Saturating(12.0), 0.01),
+];
+
+/// The same for work on many separate files.
+const GROWTH_BY_PARTS: [(Shape, f64); 8] = [
+    (Shape::Constant, 0.45),
+    (Shape::Power(1.0), 0.10),
+    (Shape::Power(0.7), 0.03),
+    (Shape::Power(0.4), 0.05),
+    (Shape::Logarithm(0.03), 0.15),
+    (Shape::Logarithm(0.1), 0.10),
+    (Shape::Logarithm(1.0), 0.05),
+    (Shape::Saturating(0.5), 0.07),
 ];
 
 const PRIOR: Prior = Prior {
     bias: 0.0,
-    width: 0.02,
-    floor: 0.02,
+    width: 0.015,
+    floor: 0.015,
 };
 
 /// Noise of a peak: allocators round up, pages are counted in batches.
 fn noise(memory: f64) -> f64 {
-    (0.015 * memory).hypot(300e3)
+    (0.007 * memory).hypot(128.0 * 1024.0)
 }
+
+/// What small peaks are uncertain by, in bytes.
+const STEPS: f64 = 384.0 * 1024.0;
+/// Points inside one run are not independent of each other: all of them together count as so many.
+const INSIDE: f64 = 4.0;
+/// A curve bends down where its second half rises by less than this part of what its first does.
+const BEND: f64 = 0.75;
+/// Where reading is followed in fewer looks than this, its curve says nothing.
+const LEAST_LOOKS: usize = 8;
 
 /// The peak memory of the whole, in bytes; `None` where no rung can be used.
 pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
     let largest = rungs.last()?;
     let (bias, sigma) = PRIOR.at(whole / largest.size);
-    let points: Vec<_> = rungs
-        .iter()
-        .map(|r| Observation {
-            size: r.size,
-            value: r.memory,
-            noise: noise(r.memory),
-        })
-        .collect();
-    let components: Vec<_> = posterior(&points, &GROWTH)
-        .into_iter()
-        .map(|(weight, law)| Component {
-            weight,
-            median: bias * law.at(whole).max(1.0),
-            sigma,
-        })
-        .collect();
+    let peaks: Vec<_> = rungs.iter().map(peak).collect();
+    let inside = inside(largest).filter(|_| depends_on_position(&rungs));
+    let laws = match &inside {
+        // The curve while reading tells the shape; the peak, which may come later, the level.
+        Some(inside) => {
+            let mut points = inside.points.clone();
+            points.extend(rungs[..rungs.len() - 1].iter().map(|r| Observation {
+                value: r.memory / inside.above,
+                noise: 2.0 * noise(r.memory),
+                ..peak(r)
+            }));
+            posterior(&points, &GROWTH)
+        }
+        None if largest.parts => posterior(&peaks, &GROWTH_BY_PARTS),
+        None => posterior(&peaks, &GROWTH),
+    };
+    let above = inside.as_ref().map_or(1.0, |i| i.above);
+    let components = components(&laws, |law| bias * above * law.at(whole), sigma);
     Some(Extrapolated {
         predictive: mixture(&components)?,
-        explain: Vec::new(),
+        explain: vec![words(&laws)],
     })
+}
+
+/// The laws with what the data allow beside them, as a mixture of amounts of at least 1.
+fn components(laws: &[(f64, Law)], at: impl Fn(&Law) -> f64, sigma: f64) -> Vec<Component> {
+    let mut out = Vec::new();
+    for (weight, law) in laws {
+        let alternatives = law.alternatives();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let weight = weight / alternatives.len() as f64;
+        out.extend(alternatives.iter().map(|law| Component {
+            weight,
+            median: at(law).max(1.0),
+            // The charges of the kernel for a run come in steps, whatever its size.
+            sigma: sigma.hypot(STEPS / at(law).max(STEPS)),
+        }));
+    }
+    out
+}
+
+fn peak(rung: &Rung) -> Observation {
+    Observation {
+        size: rung.size,
+        value: rung.memory,
+        noise: noise(rung.memory),
+    }
+}
+
+/// Whether memory depends on how much has been read so far, not on the size of the whole: a smaller
+/// run ends with what a larger one has at the same place. (One that loads a second input first,
+/// or takes a buffer by the size of the file, does not.)
+fn depends_on_position(rungs: &[Rung]) -> bool {
+    const ALIKE: f64 = 0.2;
+    let [.., smaller, largest] = rungs else {
+        return true;
+    };
+    let place = smaller.size / largest.size;
+    // What is there before anything is read says nothing of what reading adds.
+    let before = |rung: &Rung| {
+        let first = rung.curve.iter().position(|p| p.progress > 0.0);
+        first.map_or(0.0, |i| rung.curve[i.saturating_sub(1)].memory)
+    };
+    let start = before(largest);
+    let at = |progress: f64| {
+        let read = largest.curve.iter().take_while(|p| p.progress <= progress);
+        (read.map(|p| p.memory).fold(0.0, f64::max) - start).max(0.0)
+    };
+    let end = smaller.curve.iter().find(|p| p.progress >= 0.97);
+    let Some(end) = end.map(|p| p.memory - before(smaller)) else {
+        return false;
+    };
+    // Reading runs ahead of what is done with it: within a block's reach is good enough.
+    let (low, high) = (at(0.7 * place), at(1.4 * place + 0.02));
+    end >= low * (1.0 - ALIKE) && end <= high * (1.0 + ALIKE) + 262_144.0
+}
+
+/// The growth of memory while a run reads its input.
+struct Inside {
+    points: Vec<Observation>,
+    /// The peak over the memory at the end of the input.
+    above: f64,
+}
+
+/// Looks inside a run; `None` where its reading couldn't be followed.
+fn inside(rung: &Rung) -> Option<Inside> {
+    const STEPS: usize = 16;
+    let curve = &rung.curve;
+    let looks = curve
+        .windows(2)
+        .filter(|w| w[1].progress > w[0].progress)
+        .count();
+    let end = curve.iter().position(|p| p.progress >= 0.97)?;
+    if looks < LEAST_LOOKS || curve[end].memory <= 0.0 {
+        return None;
+    }
+    let mut points = Vec::with_capacity(STEPS);
+    let mut reached = 0.0_f64;
+    let mut next = 1;
+    for point in &curve[..=end] {
+        // What was freed again would be wanted again: the highest so far counts.
+        reached = reached.max(point.memory);
+        #[expect(clippy::cast_precision_loss, reason = "a few steps")]
+        while next <= STEPS && point.progress >= (next as f64 / STEPS as f64).min(0.97) {
+            // Several steps in one look are one block of reading: only its last one is known.
+            let step = (point.progress * STEPS as f64).floor();
+            next = next.max(step as usize) + 1;
+            points.push(Observation {
+                size: rung.size * point.progress,
+                value: reached,
+                noise: noise(reached),
+            });
+        }
+    }
+    if points.len() < LEAST_LOOKS / 2 {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few points")]
+    let widen = (points.len() as f64 / INSIDE).sqrt().max(1.0);
+    for point in &mut points {
+        point.noise *= widen;
+    }
+    // Only a curve that bends down tells more than the peaks of the rungs do: where it goes
+    // straight on, so do they, and without the delay between reading and using.
+    let half = points.len() / 2;
+    let (first, middle, end) = (points[0], points[half], points[points.len() - 1]);
+    let slope =
+        |a: Observation, b: Observation| (b.value - a.value) / (b.size - a.size).max(1e-300);
+    if slope(middle, end) > BEND * slope(first, middle) {
+        return None;
+    }
+    Some(Inside {
+        points,
+        above: (rung.memory / reached).max(1.0),
+    })
+}
+
+/// How sure it is that memory grows in proportion to the input, from 0 to 1.
+pub(super) fn gathers(rungs: &[Rung]) -> f64 {
+    let peaks: Vec<_> = rungs.iter().map(peak).collect();
+    if peaks.len() < 2 {
+        return 0.4;
+    }
+    let linear = |shape: &Shape| matches!(shape, Shape::Power(e) if *e >= 0.75);
+    let laws = posterior(&peaks, &GROWTH);
+    laws.iter()
+        .filter(|(_, law)| linear(&law.shape))
+        .map(|(weight, _)| weight)
+        .sum::<f64>()
+        .clamp(0.0, 1.0)
+}
+
+/// The most likely growth in words.
+fn words(laws: &[(f64, Law)]) -> String {
+    let share = |of: &dyn Fn(&Shape) -> bool| -> f64 {
+        laws.iter()
+            .filter(|(_, l)| of(&l.shape))
+            .map(|(w, _)| w)
+            .sum()
+    };
+    let constant = share(&|s| *s == Shape::Constant);
+    let linear = share(&|s| matches!(s, Shape::Power(e) if *e >= 0.85));
+    if constant > 0.5 {
+        "memory does not depend on the size of the input, as far as the shadows tell".to_owned()
+    } else if linear > 0.5 {
+        "memory grows in proportion to the input".to_owned()
+    } else {
+        "memory grows more slowly than the input".to_owned()
+    }
 }
 
 /// Another amount (bytes written, page cache) of the whole, from pairs of size and amount; `None`
@@ -66,13 +251,6 @@ pub fn amount(points: &[(f64, f64)], whole: f64) -> Option<Predictive> {
         .collect();
     let largest = points.iter().map(|p| p.size).reduce(f64::max)?;
     let (_, sigma) = PRIOR.at(whole / largest);
-    let components: Vec<_> = posterior(&points, &GROWTH)
-        .into_iter()
-        .map(|(weight, law)| Component {
-            weight,
-            median: law.at(whole).max(1.0),
-            sigma,
-        })
-        .collect();
-    mixture(&components)
+    let laws = posterior(&points, &GROWTH);
+    mixture(&components(&laws, |law| law.at(whole), sigma))
 }

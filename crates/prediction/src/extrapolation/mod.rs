@@ -20,6 +20,8 @@ mod memory;
 mod mixture;
 mod phases;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Predictive;
 
 pub use cores::busiest_cores;
@@ -28,7 +30,7 @@ pub use memory::{amount, memory};
 pub use phases::Phases;
 
 /// One run on a part of the task.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
     /// Size of the part: bytes of content, or a varied number. Above 0.
     pub size: f64,
@@ -38,6 +40,13 @@ pub struct Rung {
     pub wall: f64,
     /// Peak memory, in bytes.
     pub memory: f64,
+    /// The most threads seen at once; 0 where they weren't counted.
+    #[serde(default)]
+    pub threads: f64,
+    /// Whether its input is a number of separate files: memory then often is that of the largest
+    /// one so far, whatever their number.
+    #[serde(default)]
+    pub parts: bool,
     /// Whether it ran to its own end; else it is the beginning of a larger run.
     pub complete: bool,
     /// What was seen inside the run, in order of time.
@@ -45,7 +54,7 @@ pub struct Rung {
 }
 
 /// One look inside a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Seconds since the start.
     pub at: f64,

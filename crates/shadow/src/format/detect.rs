@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memmem};
 
+use super::delimited::delimited;
 use super::names::{self, Name, Named};
-use super::{Container, Content, Doubt, Format, NpyLayout, Reader, csv, json, read_full, tar};
+use super::{
+    Container, Content, Doubt, Format, Reader, RowLayout, XmlLayout, json, npy, read_full, tar,
+};
 
 /// How much of the content is looked at.
 pub(crate) const HEAD: usize = 256 << 10;
@@ -114,7 +117,7 @@ fn disagrees(named: Named, content: &Content) -> bool {
         Named::Fasta => *content != Content::Fasta,
         Named::Fastq => *content != Content::Fastq,
         Named::Text | Named::Source | Named::Counted => {
-            matches!(content, Content::Binary | Content::Npy(_) | Content::Bam)
+            matches!(content, Content::Binary | Content::Rows(_) | Content::Bam)
         }
     }
 }
@@ -159,10 +162,13 @@ fn content(head: &[u8], complete: bool, name: Name, whole: Option<u64>) -> Conte
         return Content::Empty;
     }
     if head.starts_with(b"\x93NUMPY") {
-        return match NpyLayout::parse(head, whole) {
-            Ok(layout) => Content::Npy(layout),
+        return match npy::parse(head, whole) {
+            Ok(layout) => Content::Rows(layout),
             Err(why) => Content::Opaque(why),
         };
+    }
+    if let Some(layout) = RowLayout::wav(head).or_else(|| RowLayout::pnm(head)) {
+        return Content::Rows(layout);
     }
     if head.starts_with(b"BAM\x01") {
         return Content::Bam;
@@ -237,6 +243,9 @@ fn text(head: &[u8], complete: bool, name: Name) -> Content {
     if body.starts_with(b"%%MatrixMarket") || named == Some(Named::Counted) {
         return Content::Opaque("text that counts its own lines");
     }
+    if let Some(layout) = XmlLayout::parse(head) {
+        return Content::Xml(layout);
+    }
     if named == Some(Named::Source) || body.starts_with(b"#!") || is_markup(start) {
         return Content::Source;
     }
@@ -258,6 +267,13 @@ fn text(head: &[u8], complete: bool, name: Name) -> Content {
             return Content::JsonLines;
         }
         if named == Some(Named::Json) || looks_like_object(start) {
+            if let Some((open, depth)) = json::main_array(head, complete) {
+                return Content::JsonArray {
+                    open,
+                    depth,
+                    indent: json::element_indent(head, open),
+                };
+            }
             return Content::Opaque("one JSON object");
         }
     }
@@ -343,7 +359,9 @@ fn json_array(head: &[u8], complete: bool) -> Option<Content> {
         }
     }
     (elements > 0 || !complete).then(|| Content::JsonArray {
-        indent: json::element_indent(head),
+        open,
+        depth: 0,
+        indent: json::element_indent(head, open),
     })
 }
 
@@ -376,145 +394,4 @@ fn is_fastq(body: &[u8], complete: bool) -> bool {
         }
     }
     seen > 0
-}
-
-/// Rows of the head that are looked at, and how many of a hundred must have the same width.
-const ROWS: usize = 200;
-
-fn delimited(body: &[u8], complete: bool, named: Option<Named>) -> Option<Content> {
-    let (candidates, sure): (&[u8], bool) = match named {
-        Some(Named::Delimited(Some(b'\t'))) => (b"\t", true),
-        Some(Named::Delimited(Some(_))) => (b"|", true),
-        Some(Named::Delimited(None)) => (b",;\t|", true),
-        // A comma or a bar in prose proves little; only even rows do.
-        _ => (b"\t,;|", false),
-    };
-    let mut best: Option<(usize, Content)> = None;
-    for &delimiter in candidates {
-        for quoted in [true, false] {
-            let Some(shape) = Shape::of(body, delimiter, quoted, complete) else {
-                continue;
-            };
-            let even = shape.common * 100 >= shape.rows * 98;
-            if shape.width < 2 || (!sure && (!even || shape.rows < 3 || !shape.sound)) {
-                continue;
-            }
-            if !even && shape.common * 2 < shape.rows {
-                continue;
-            }
-            let score = shape.common * 1000 / shape.rows * 10
-                + usize::from(quoted) * 5
-                + shape.width.min(4);
-            if best.as_ref().is_none_or(|(s, _)| score > *s) {
-                best = Some((
-                    score,
-                    Content::Delimited {
-                        delimiter,
-                        columns: (shape.common == shape.rows).then_some(shape.width),
-                        header: has_header(body, delimiter, quoted, complete),
-                        quoted,
-                    },
-                ));
-            }
-        }
-    }
-    match best {
-        Some((_, content)) => Some(content),
-        // One column is a CSV too, if the name says so.
-        None if named == Some(Named::Delimited(None)) && memchr(b'\n', body).is_some() => {
-            Some(Content::Delimited {
-                delimiter: b',',
-                columns: None,
-                header: has_header(body, b',', true, complete),
-                quoted: true,
-            })
-        }
-        None => None,
-    }
-}
-
-struct Shape {
-    rows: usize,
-    /// The most frequent number of fields, and how many rows have it.
-    width: usize,
-    common: usize,
-    sound: bool,
-}
-
-impl Shape {
-    fn of(body: &[u8], delimiter: u8, quoted: bool, complete: bool) -> Option<Shape> {
-        let mut widths = Vec::new();
-        let mut sound = true;
-        let mut at = 0;
-        while at < body.len() && widths.len() < ROWS {
-            let Some(row) = csv::row(body, at, delimiter, quoted, complete) else {
-                break;
-            };
-            let blank = body[at..row.end].trim_ascii().is_empty();
-            let comment = widths.is_empty() && body[at] == b'#';
-            if !blank && !comment {
-                widths.push(row.fields);
-                sound &= row.sound;
-            }
-            at = row.end;
-        }
-        let mut sorted = widths.clone();
-        sorted.sort_unstable();
-        let (width, common) = sorted
-            .chunk_by(|a, b| a == b)
-            .map(|c| (c[0], c.len()))
-            .max_by_key(|&(width, n)| (n, width))?;
-        Some(Shape {
-            rows: widths.len(),
-            width,
-            common,
-            sound,
-        })
-    }
-}
-
-/// Whether the first row names the columns: no field of it is a number, while a later row has one,
-/// or where there are no numbers at all its fields are short, different words.
-fn has_header(body: &[u8], delimiter: u8, quoted: bool, complete: bool) -> bool {
-    let fields = |from: usize| -> Option<(usize, Vec<&[u8]>)> {
-        let row = csv::row(body, from, delimiter, quoted, complete)?;
-        let record = body[from..row.end].trim_ascii_end();
-        Some((row.end, record.split(|&b| b == delimiter).collect()))
-    };
-    let is_number = |f: &&[u8]| {
-        std::str::from_utf8(f).is_ok_and(|s| s.trim_matches([' ', '"']).parse::<f64>().is_ok())
-    };
-    let mut at = 0;
-    while body.get(at) == Some(&b'#') {
-        match memchr(b'\n', &body[at..]) {
-            Some(i) => at += i + 1,
-            None => return false,
-        }
-    }
-    let Some((mut at, first)) = fields(at) else {
-        return false;
-    };
-    if first.iter().any(is_number) {
-        return false;
-    }
-    let mut others = 0;
-    while others < 20 {
-        let Some((end, row)) = fields(at).filter(|_| at < body.len()) else {
-            break;
-        };
-        if row.iter().any(is_number) {
-            return true;
-        }
-        at = end;
-        others += 1;
-    }
-    let mut names = first.clone();
-    names.sort_unstable();
-    names.dedup();
-    others > 0
-        && names.len() == first.len()
-        && first.iter().all(|f| {
-            let f = f.trim_ascii();
-            !f.is_empty() && f.len() <= 64 && !f.iter().any(u8::is_ascii_digit)
-        })
 }

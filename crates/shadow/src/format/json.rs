@@ -84,10 +84,38 @@ pub(crate) fn sync(buf: &[u8], indent: &[u8]) -> Option<usize> {
     None
 }
 
+/// The array that makes up most of a JSON object: where it opens, and how many objects it is
+/// within. Collections such as GeoJSON's are built so.
+pub(crate) fn main_array(head: &[u8], complete: bool) -> Option<(usize, usize)> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while at < head.len() {
+        match head[at] {
+            b'"' => {
+                at = string_end(head, at + 1)?;
+                continue;
+            }
+            b'{' => depth += 1,
+            b'}' => depth = depth.checked_sub(1).filter(|d| *d > 0)?,
+            b'[' => match element_end(head, at) {
+                Some(end) if complete && (end - at) * 2 > head.len() => return Some((at, depth)),
+                Some(end) => {
+                    at = end;
+                    continue;
+                }
+                None if complete => return None,
+                None => return Some((at, depth)),
+            },
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
 /// The indent of the elements, where each of the first few is on a line of its own behind the
 /// same one; `None` where elements can't be told from their lines.
-pub(crate) fn element_indent(buf: &[u8]) -> Option<Vec<u8>> {
-    let open = memchr::memchr(b'[', buf)?;
+pub(crate) fn element_indent(buf: &[u8], open: usize) -> Option<Vec<u8>> {
     let rest = &buf[open + 1..];
     let newline = memchr::memchr(b'\n', rest)?;
     if !rest[..newline].iter().all(u8::is_ascii_whitespace) {
@@ -142,12 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn the_array_of_a_collection() {
+        let text =
+            br#"{"bbox":[1,2],"x":{"features":[{"a":[1]},{"a":[2]},{"b":"[[["},{"a":[3]}]},"z":1}"#;
+        assert_eq!(main_array(text, true), Some((30, 2)));
+        assert_eq!(main_array(&text[..45], false), Some((30, 2)));
+        assert_eq!(
+            main_array(br#"{"a":1,"b":[1],"c":"long enough to matter"}"#, true),
+            None
+        );
+    }
+
+    #[test]
     fn one_element_a_line_can_be_found_from_anywhere() {
         let text = b"[\n  {\"a\": [\n    {\"z\": 1}\n  ]},\n  {\"a\": 2},\n  {\"a\": 3}\n]\n";
-        let indent = element_indent(text).unwrap();
+        let indent = element_indent(text, 0).unwrap();
         assert_eq!(indent, b"  ");
         let at = sync(&text[6..], &indent).unwrap() + 6;
         assert!(text[at..].starts_with(b"{\"a\": 2}"));
-        assert_eq!(element_indent(b"[{\"a\":1},{\"a\":2}]"), None);
+        assert_eq!(element_indent(b"[{\"a\":1},{\"a\":2}]", 0), None);
     }
 }

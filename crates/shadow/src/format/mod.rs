@@ -3,12 +3,15 @@
 
 mod container;
 mod csv;
+mod delimited;
 mod detect;
 mod json;
 mod names;
 mod npy;
 mod records;
+mod rows;
 mod tar;
+mod xml;
 
 use std::fmt;
 
@@ -16,8 +19,9 @@ pub use container::Container;
 pub(crate) use container::{Reader, bgzf_block_size, read_full};
 pub use detect::detect;
 pub(crate) use detect::{HEAD, detect_file};
-pub use npy::NpyLayout;
 pub(crate) use records::Next;
+pub use rows::RowLayout;
+pub use xml::XmlLayout;
 
 /// How a file is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +57,12 @@ pub enum Content {
     },
     /// One JSON value a line.
     JsonLines,
-    /// One JSON array of records.
+    /// One JSON array of records, by itself or as the main part of an object.
     JsonArray {
+        /// Where its bracket is.
+        open: usize,
+        /// How many objects are around it.
+        depth: usize,
         /// What each element's line begins with, where each has lines of its own.
         indent: Option<Vec<u8>>,
     },
@@ -68,8 +76,11 @@ pub enum Content {
     Vcf,
     /// Alignments in binary records.
     Bam,
-    /// A NumPy array.
-    Npy(NpyLayout),
+    /// Rows of one size behind a header that counts them: a NumPy array, a WAVE sound, a PNM
+    /// picture.
+    Rows(RowLayout),
+    /// An XML document whose root element has many children, each on lines of its own.
+    Xml(XmlLayout),
     /// A tar archive.
     Tar,
     /// Recognised, and known to have no parts that a sample could be made of.
@@ -123,7 +134,8 @@ impl Content {
             Content::Sam => "sam",
             Content::Vcf => "vcf",
             Content::Bam => "bam",
-            Content::Npy(_) => "npy",
+            Content::Rows(layout) => layout.name(),
+            Content::Xml(_) => "xml",
             Content::Tar => "tar",
             Content::Opaque(what) => what,
             Content::Source => "source text",
@@ -151,8 +163,8 @@ impl Format {
             Content::Opaque(what) => Some(format!("{what}: it has no parts to take")),
             Content::Source => Some("its lines depend on one another".into()),
             Content::Binary => Some("binary data of no known structure".into()),
-            Content::Npy(_) if self.container != Container::Plain => {
-                Some("a compressed NumPy array".into())
+            Content::Rows(_) if self.container != Container::Plain => {
+                Some("a compressed array, sound or picture".into())
             }
             _ => None,
         }

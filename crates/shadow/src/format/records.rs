@@ -48,10 +48,8 @@ impl Content {
             }
             Content::Vcf => leading_lines(buf, bom, b'#', eof),
             Content::Sam => leading_lines(buf, bom, b'@', eof),
-            Content::JsonArray { .. } => {
-                let open = memchr(b'[', buf)?;
-                Some(open + 1)
-            }
+            Content::JsonArray { open, .. } => Some(open + 1),
+            Content::Xml(layout) => Some(layout.header),
             Content::Bam => bam_header(buf),
             Content::Fasta => memchr(b'>', buf),
             _ => Some(0),
@@ -90,6 +88,7 @@ impl Content {
             Content::Fastq => fastq_next(buf, from, eof),
             Content::Bam => bam_next(buf, from, eof),
             Content::JsonArray { .. } => json::next_element(buf, from, eof),
+            Content::Xml(layout) => layout.next(buf, from, eof),
             Content::Tar => tar::next_member(buf, from, eof),
             // Without records, any stretch of bytes will do.
             _ => Next::Record {
@@ -113,7 +112,8 @@ impl Content {
             } => csv::sync(buf, *delimiter, *columns, *quoted, eof),
             Content::Fasta => after(memmem::find(buf, b"\n>")),
             Content::Fastq => fastq_sync(buf, eof),
-            Content::JsonArray { indent } => json::sync(buf, indent.as_deref()?),
+            Content::JsonArray { indent, .. } => json::sync(buf, indent.as_deref()?),
+            Content::Xml(layout) => layout.sync(buf),
             Content::Binary => (buf.len() > 1).then_some(1),
             _ => None,
         }
@@ -122,19 +122,23 @@ impl Content {
     /// Whether records can be found from the middle of the content.
     pub(crate) fn has_sync(&self) -> bool {
         match self {
-            Content::JsonArray { indent } => indent.is_some(),
+            Content::JsonArray { indent, .. } => indent.is_some(),
             Content::Bam | Content::Tar => false,
             _ => true,
         }
     }
 
     /// What stands between records, and after the last, beyond the records' own bytes.
-    pub(crate) fn joints(&self) -> (&'static [u8], &'static [u8]) {
+    pub(crate) fn joints(&self) -> (Vec<u8>, Vec<u8>) {
         match self {
-            Content::JsonArray { .. } => (b",\n", b"\n]\n"),
+            Content::JsonArray { depth, .. } => {
+                let tail = [&b"\n]"[..], &b"}".repeat(*depth), b"\n"].concat();
+                (b",\n".to_vec(), tail)
+            }
+            Content::Xml(layout) => (Vec::new(), layout.tail()),
             // Two blocks of zeros end an archive.
-            Content::Tar => (b"", &[0; 1024]),
-            _ => (b"", b""),
+            Content::Tar => (Vec::new(), vec![0; 1024]),
+            _ => (Vec::new(), Vec::new()),
         }
     }
 

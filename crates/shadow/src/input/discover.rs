@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::look::{look, special};
 use super::programs::{
-    base_name, first_is_output, is_configuration_option, is_interpreter, is_output_option,
-    is_program_option, is_shell, is_wrapper, last_is_output, takes_code,
+    base_name, first_is_output, has_mode_word, is_interpreter, is_shell, is_wrapper,
+    last_is_output, takes_code,
+};
+use super::shapes::{
+    has_index, is_command_cluster, is_data, is_directory_option, is_program, is_tar_mode, matches,
+    role_of_option, writes_archive,
 };
 use super::words::{Word, script};
 use super::{Input, Kind, Origin, Reference, Role, Unreadable};
@@ -65,6 +69,9 @@ pub fn discover(request: Request<'_>) -> Vec<Input> {
     finder.found
 }
 
+/// Of longer lists, the rest is taken for something else than names of files.
+const MOST_PARTS: usize = 4096;
+
 struct Finder<'a> {
     cwd: &'a Path,
     found: Vec<Input>,
@@ -80,10 +87,14 @@ struct State<'w> {
     only_words: bool,
     /// An interpreter already has its script.
     has_script: bool,
+    /// Words after the program.
+    words: usize,
     /// Words that named files.
     files: usize,
     /// For tar: the next file is the archive, and is written.
     writes_archive: bool,
+    /// The directory that the command was told to change to.
+    base: Option<PathBuf>,
 }
 
 impl Finder<'_> {
@@ -93,6 +104,8 @@ impl Finder<'_> {
         let mut last_file = None;
         for &(index, word) in words {
             let bytes = word.as_bytes();
+            let index_in_command = state.words;
+            state.words += usize::from(state.program.is_some());
             let Some(program) = state.program else {
                 state.program = Some(word);
                 continue;
@@ -103,6 +116,9 @@ impl Finder<'_> {
             }
             if !state.only_words && bytes == b"--" {
                 state.only_words = true;
+                continue;
+            }
+            if has_mode_word(program) && index_in_command == 0 {
                 continue;
             }
             if base_name(program) == b"tar" && state.files == 0 && is_tar_mode(bytes) {
@@ -143,10 +159,13 @@ impl Finder<'_> {
             let (name, value) = (&bytes[..equals], &bytes[equals + 1..]);
             state.option = None;
             let role = role_of_option(program, name);
-            self.candidate(value, Origin::Option(index), role);
+            if is_directory_option(name) {
+                state.base = Some(self.cwd.join(OsStr::from_bytes(value)));
+            }
+            self.candidate(value, Origin::Option(index), role, None);
         } else if !bytes.starts_with(b"--") && bytes.len() > 2 {
             let role = role_of_option(program, &bytes[..2]);
-            if self.candidate(&bytes[2..], Origin::Option(index), role) {
+            if self.candidate(&bytes[2..], Origin::Option(index), role, None) {
                 state.option = None;
             }
         }
@@ -169,7 +188,15 @@ impl Finder<'_> {
         if is_code {
             if is_shell(program) {
                 self.script(index, word);
+            } else {
+                self.embedded(bytes, index);
             }
+            return None;
+        }
+        let option = option.filter(|o| !is_directory_option(o) || self.cwd.join(word).is_dir());
+        if option.is_some_and(is_directory_option) {
+            state.base = Some(self.cwd.join(word));
+            // A directory to work in is no data: neither sampled, nor worth a word.
             return None;
         }
         if is_wrapper(program) && is_program(word, self.cwd) {
@@ -180,7 +207,7 @@ impl Finder<'_> {
             let is_file = self.cwd.join(word).is_file();
             if is_file || option.is_none() {
                 state.has_script = true;
-                self.candidate(bytes, origin(index), Role::Script);
+                self.candidate(bytes, origin(index), Role::Script, None);
             }
             return None;
         }
@@ -198,17 +225,69 @@ impl Finder<'_> {
             (Some(_), Role::Data) | (None, _) => origin(index),
             (Some(_), _) => Origin::Option(index),
         };
-        self.candidate(bytes, origin, role);
+        let base = state.base.as_deref();
+        if !self.candidate(bytes, origin, role, base) && role == Role::Data {
+            self.embedded(bytes, index);
+        }
         None
     }
 
+    /// File names within an argument that is a program or a query of its own: `.import a.csv t`,
+    /// `select * from 'a.csv'`. Only words that look like paths count.
+    fn embedded(&mut self, bytes: &[u8], index: usize) {
+        const LONGEST: usize = 64 << 10;
+        if bytes.len() > LONGEST || !bytes.iter().any(u8::is_ascii_whitespace) {
+            return;
+        }
+        let parts = bytes.split(|b| b.is_ascii_whitespace() || b"'\"(),;=`".contains(b));
+        for part in parts {
+            let name = part.rsplit(|&b| b == b'/').next().unwrap_or_default();
+            let dot = name.iter().rposition(|&b| b == b'.').unwrap_or(0);
+            let like_a_path = part.contains(&b'/') || (dot > 0 && dot + 1 < name.len());
+            if like_a_path && self.cwd.join(OsStr::from_bytes(part)).is_file() {
+                self.path(part, Origin::Argument(index), Role::Data, None);
+            }
+        }
+    }
+
+    /// The files that a pattern of a shell stands for, if they are few; else the directory they
+    /// are in, since files can then be left out of it, as none can of an argument list.
+    fn pattern(&mut self, word: &OsStr, index: usize) {
+        const FEW: usize = 16;
+        let pattern = Path::new(word);
+        let name = pattern.file_name().unwrap_or_default().as_bytes();
+        let parent = pattern.parent().unwrap_or(Path::new(""));
+        let Ok(listing) = std::fs::read_dir(self.cwd.join(parent)) else {
+            return;
+        };
+        let mut names: Vec<OsString> = listing
+            .filter_map(|entry| Some(entry.ok()?.file_name()))
+            .filter(|n| matches(name, n.as_bytes()))
+            .collect();
+        names.sort();
+        if names.len() > FEW {
+            let parent = self.cwd.join(parent);
+            self.push(look(parent, Origin::Script(index), Role::Data));
+            return;
+        }
+        for name in names {
+            let path = parent.join(name);
+            self.path(
+                path.as_os_str().as_bytes(),
+                Origin::Script(index),
+                Role::Data,
+                None,
+            );
+        }
+    }
+
     /// Everything that `bytes` may name.
-    fn candidate(&mut self, bytes: &[u8], origin: Origin, role: Role) -> bool {
-        if self.path(bytes, origin, role) {
+    fn candidate(&mut self, bytes: &[u8], origin: Origin, role: Role, base: Option<&Path>) -> bool {
+        if self.path(bytes, origin, role, base) {
             return true;
         }
         if let Some(rest) = bytes.strip_prefix(b"@")
-            && self.path(rest, origin, role)
+            && self.path(rest, origin, role, base)
         {
             return true;
         }
@@ -218,13 +297,13 @@ impl Finder<'_> {
                 Role::Data => role,
                 other => other,
             };
-            return self.path(value, origin, role);
+            return self.path(value, origin, role, base);
         }
         for separator in [b',', b':'] {
             if bytes.contains(&separator) {
                 let mut any = false;
-                for part in bytes.split(|&b| b == separator) {
-                    any |= self.path(part, origin, role);
+                for part in bytes.split(|&b| b == separator).take(MOST_PARTS) {
+                    any |= self.path(part, origin, role, base);
                 }
                 if any {
                     return true;
@@ -234,15 +313,18 @@ impl Finder<'_> {
         false
     }
 
-    fn path(&mut self, bytes: &[u8], origin: Origin, role: Role) -> bool {
+    /// A path, relative to `base` or else to the working directory.
+    fn path(&mut self, bytes: &[u8], origin: Origin, role: Role, base: Option<&Path>) -> bool {
         // The system takes no longer names, and "-" means a stream.
         if bytes.is_empty() || bytes.len() > 4096 || bytes == b"-" || bytes.contains(&0) {
             return false;
         }
-        let path = self.cwd.join(OsStr::from_bytes(bytes));
-        if path.symlink_metadata().is_err() {
+        let word = OsStr::from_bytes(bytes);
+        let there = |path: &PathBuf| path.symlink_metadata().is_ok();
+        let path = base.map(|b| b.join(word)).filter(there);
+        let Some(path) = path.or_else(|| Some(self.cwd.join(word)).filter(there)) else {
             return false;
-        }
+        };
         self.push(look(path, origin, role));
         true
     }
@@ -264,6 +346,7 @@ impl Finder<'_> {
                     }
                     simple.push((index, w));
                 }
+                Word::Pattern(w) => self.pattern(w, index),
                 Word::Input(w) => {
                     let path = self.cwd.join(w);
                     // A variable's value is not known here.
@@ -272,7 +355,7 @@ impl Finder<'_> {
                     }
                 }
                 Word::Output(w) => {
-                    self.path(w.as_bytes(), Origin::Script(index), Role::Output);
+                    self.path(w.as_bytes(), Origin::Script(index), Role::Output, None);
                 }
             }
         }
@@ -338,78 +421,4 @@ impl Finder<'_> {
             None => self.found.push(input),
         }
     }
-}
-
-/// Data in an interpreter's first argument: no program is made of records.
-fn is_data(input: &Input) -> bool {
-    const LARGE: u64 = 1 << 20;
-    input.can_be_data() && input.bytes.get() > LARGE
-}
-
-impl Input {
-    fn can_be_data(&self) -> bool {
-        matches!(&self.kind, Kind::File(format) if format.can_be_sampled())
-            || matches!(self.kind, Kind::Directory { .. })
-    }
-}
-
-/// Sequences with an index beside them are looked up, not read through; a sample wouldn't fit the
-/// index.
-fn has_index(input: &Input) -> bool {
-    let Kind::File(format) = &input.kind else {
-        return false;
-    };
-    format.content == crate::format::Content::Fasta
-        && ["fai", "bwt", "sa", "0123", "mmi", "1.bt2", "ht2"]
-            .iter()
-            .any(|suffix| {
-                let mut name = input.path.clone().into_os_string();
-                name.push(".");
-                name.push(suffix);
-                Path::new(&name).exists()
-            })
-}
-
-fn role_of_option(program: &OsStr, option: &[u8]) -> Role {
-    if is_output_option(program, option) {
-        Role::Output
-    } else if is_program_option(program, option) {
-        Role::Script
-    } else if is_configuration_option(option)
-        || matches!(option, b"-C" | b"--directory" | b"--chdir" | b"--cwd")
-    {
-        Role::Reference(Reference::Configuration)
-    } else {
-        Role::Data
-    }
-}
-
-/// `-c`, or a cluster of shell options with it (`-ec`, `-lc`).
-fn is_command_cluster(option: &[u8]) -> bool {
-    option.starts_with(b"-") && !option.starts_with(b"--") && option.ends_with(b"c")
-}
-
-fn is_tar_mode(bytes: &[u8]) -> bool {
-    let cluster = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    !cluster.is_empty()
-        && cluster.iter().all(u8::is_ascii_alphabetic)
-        && cluster.iter().any(|b| b"cxtruA".contains(b))
-        && cluster.contains(&b'f')
-}
-
-fn writes_archive(mode: &[u8]) -> bool {
-    mode.iter().any(|b| b"cruA".contains(b))
-}
-
-/// Whether a wrapper's word names a program: found on the path, or an executable file.
-fn is_program(word: &OsStr, cwd: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let executable = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    if word.as_bytes().contains(&b'/') {
-        return executable(&cwd.join(word));
-    }
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| executable(&dir.join(word))))
 }

@@ -5,6 +5,7 @@ mod discover;
 mod look;
 mod opened;
 mod programs;
+mod shapes;
 mod walk;
 mod words;
 
@@ -17,7 +18,7 @@ use crate::format::Format;
 
 pub use discover::{Request, StandardInput, discover};
 pub use opened::{Exclusion, Merged, merge_opened};
-pub use programs::takes_any_bytes;
+pub use programs::{AnyBytes, takes_any_bytes};
 pub(crate) use walk::{EntryKind, Tree, walk};
 
 /// A file or directory that a command names or reads.

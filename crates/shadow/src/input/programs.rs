@@ -52,11 +52,19 @@ pub(crate) fn is_interpreter(program: &OsStr) -> bool {
 
 /// Options whose value is a program to interpret, not a file (`python -c`, `perl -e`).
 pub(crate) fn takes_code(program: &OsStr, option: &[u8]) -> bool {
+    // Short options may be joined: `perl -lane CODE`, `python3 -Ic CODE`.
+    let joined = option.len() > 2 && !option.starts_with(b"--");
+    let last = option.last().copied().unwrap_or_default();
     is_interpreter(program)
-        && matches!(
-            option,
-            b"-c" | b"-e" | b"-E" | b"-m" | b"--eval" | b"-p" | b"-ne" | b"-pe" | b"-lne" | b"-ane"
-        )
+        && (matches!(option, b"-c" | b"-e" | b"-E" | b"-m" | b"--eval" | b"-p")
+            || (joined
+                && match base_name(program) {
+                    [b'p', b'e', b'r', b'l', ..] | [b'r', b'u', b'b', b'y', ..] => {
+                        matches!(last, b'e' | b'E')
+                    }
+                    [b'p', b'y', ..] => matches!(last, b'c' | b'm'),
+                    _ => false,
+                }))
 }
 
 /// Whether an option's value is itself the program to run: `awk -f`, `sed -f`; for `grep -f` it is
@@ -126,6 +134,7 @@ pub(crate) fn is_output_option(program: &OsStr, option: &[u8]) -> bool {
         || lower.ends_with(b"outfile")
         || lower.ends_with(b"outdir")
         || (name == b"O" && base_name(program) != b"sort")
+        || (name == b"d" && matches!(base_name(program), b"unzip" | b"javac"))
         || (name == b"T" && base_name(program) == b"sort")
         || lower == b"temporary-directory"
         || lower == b"save"
@@ -176,15 +185,31 @@ pub(crate) fn first_is_output(program: &OsStr) -> bool {
     matches!(base_name(program), b"zip" | b"ar" | b"7z" | b"7za" | b"7zz")
 }
 
-/// Whether a command works on bytes as they are, so that any stretch of a file is a fair smaller
-/// input: compressors, checksums, copies, counts.
+/// Whether the first word tells programs like this what to do (`7z a OUT IN...`).
+pub(crate) fn has_mode_word(program: &OsStr) -> bool {
+    matches!(base_name(program), b"ar" | b"7z" | b"7za" | b"7zz")
+}
+
+/// What a smaller input must have in common with the whole for a command to work on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnyBytes {
+    /// It must be of the same format, made of whole records.
+    #[default]
+    No,
+    /// It must be compressed like the whole, but whatever is inside may be cut anywhere:
+    /// decompressors.
+    Content,
+    /// Any stretch of bytes will do: compressors, checksums, copies, counts.
+    File,
+}
+
+/// Whether a command works on bytes as they are.
 ///
-/// Looks through wrappers such as `nice`. Decompressors need a valid file and don't count, nor
-/// does anything in a shell script.
-pub fn takes_any_bytes(argv: &[OsString]) -> bool {
+/// Looks through wrappers such as `nice`, but not into shell scripts.
+pub fn takes_any_bytes(argv: &[OsString]) -> AnyBytes {
     let mut words = argv.iter().map(OsString::as_os_str);
     let Some(mut program) = words.next() else {
-        return false;
+        return AnyBytes::No;
     };
     let mut rest: Vec<&OsStr> = words.collect();
     while is_wrapper(program) {
@@ -196,7 +221,9 @@ pub fn takes_any_bytes(argv: &[OsString]) -> bool {
                     .iter()
                     .all(|b| b.is_ascii_digit() || b".smhd".contains(b))
         });
-        let Some(next) = next else { return false };
+        let Some(next) = next else {
+            return AnyBytes::No;
+        };
         program = rest[next];
         rest.drain(..=next);
     }
@@ -209,11 +236,18 @@ pub fn takes_any_bytes(argv: &[OsString]) -> bool {
             && !w.starts_with(b"--")
             && w[1..].iter().any(|b| matches!(b, b'd' | b't' | b'l')))
     });
-    match base_name(program) {
+    let name = base_name(program);
+    let any = match name {
         b"gzip" | b"pigz" | b"bzip2" | b"pbzip2" | b"lbzip2" | b"xz" | b"pixz" | b"lzma"
-        | b"zstd" | b"pzstd" | b"lz4" | b"brotli" | b"lzop" | b"bgzip" | b"base64" | b"base32" => {
-            !decompresses
+        | b"zstd" | b"zstdmt" | b"pzstd" | b"lz4" | b"brotli" | b"lzop" | b"bgzip" | b"base64"
+        | b"base32" => {
+            return if decompresses {
+                AnyBytes::Content
+            } else {
+                AnyBytes::File
+            };
         }
+        b"zcat" | b"gunzip" | b"unpigz" | b"zstdcat" | b"unzstd" => return AnyBytes::Content,
         b"md5sum" | b"sha1sum" | b"sha224sum" | b"sha256sum" | b"sha384sum" | b"sha512sum"
         | b"b2sum" | b"b3sum" | b"cksum" | b"sum" | b"xxhsum" | b"xxh64sum" | b"cat" | b"cp"
         | b"dd" | b"wc" | b"od" | b"xxd" | b"hexdump" | b"strings" | b"split" | b"shred" => true,
@@ -222,28 +256,46 @@ pub fn takes_any_bytes(argv: &[OsString]) -> bool {
             w == b"dgst" || w.starts_with(b"sha") || w == b"md5"
         }),
         _ => false,
-    }
+    };
+    if any { AnyBytes::File } else { AnyBytes::No }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn any(words: &[&str]) -> bool {
+    fn any(words: &[&str]) -> AnyBytes {
         takes_any_bytes(&words.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
     fn byte_programs() {
-        assert!(any(&["xz", "-6", "-k", "f"]));
-        assert!(any(&["nice", "-n", "5", "/usr/bin/gzip", "f"]));
-        assert!(any(&["timeout", "10s", "sha256sum", "f"]));
-        assert!(any(&["env", "A=b", "wc", "-l", "f"]));
-        assert!(!any(&["gzip", "-dc", "f.gz"]));
-        assert!(!any(&["zstd", "--decompress", "f"]));
-        assert!(!any(&["sort", "f"]));
-        assert!(!any(&["env"]));
-        assert!(!any(&[]));
+        for words in [
+            &["xz", "-6", "-k", "f"][..],
+            &["nice", "-n", "5", "/usr/bin/gzip", "f"],
+            &["timeout", "10s", "sha256sum", "f"],
+            &["env", "A=b", "wc", "-l", "f"],
+        ] {
+            assert_eq!(any(words), AnyBytes::File, "{words:?}");
+        }
+        for words in [
+            &["gzip", "-dc", "f.gz"][..],
+            &["zstd", "--decompress", "f"],
+            &["zcat", "f"],
+        ] {
+            assert_eq!(any(words), AnyBytes::Content, "{words:?}");
+        }
+        for words in [&["sort", "f"][..], &["env"], &[]] {
+            assert_eq!(any(words), AnyBytes::No, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn code_behind_joined_options() {
+        assert!(takes_code(OsStr::new("perl"), b"-lane"));
+        assert!(takes_code(OsStr::new("python3"), b"-Ic"));
+        assert!(!takes_code(OsStr::new("python3"), b"-u"));
+        assert!(!takes_code(OsStr::new("node"), b"--trace"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub(crate) enum Word {
     Command(OsString),
     /// Any other word.
     Plain(OsString),
+    /// A word with `*`, `?` or `[` outside quotes, and no variable.
+    Pattern(OsString),
     /// What follows `<`.
     Input(OsString),
     /// What follows `>` and its variants.
@@ -39,6 +41,7 @@ pub(crate) fn script(text: &OsStr) -> Vec<Word> {
     // Inside double quotes words don't end at blanks, but `$(` opens a script of its own.
     let mut double = false;
     let mut nested: Vec<bool> = Vec::new();
+    let mut wild = false;
     while at < text.len() {
         let b = text[at];
         at += 1;
@@ -62,22 +65,22 @@ pub(crate) fn script(text: &OsStr) -> Vec<Word> {
             }
             b'$' if text.get(at) == Some(&b'(') => {
                 at += 1;
-                end_word(&mut word, &mut place, &mut words);
+                end_word(&mut word, &mut place, &mut wild, &mut words);
                 nested.push(double);
                 double = false;
                 place = Place::Command;
             }
             b')' if !double => {
-                end_word(&mut word, &mut place, &mut words);
+                end_word(&mut word, &mut place, &mut wild, &mut words);
                 double = nested.pop().unwrap_or(false);
                 place = Place::Argument;
             }
             b'`' => {
-                end_word(&mut word, &mut place, &mut words);
+                end_word(&mut word, &mut place, &mut wild, &mut words);
                 place = Place::Command;
             }
             _ if double => word.get_or_insert_default().push(b),
-            b' ' | b'\t' => end_word(&mut word, &mut place, &mut words),
+            b' ' | b'\t' => end_word(&mut word, &mut place, &mut wild, &mut words),
             b'#' if word.is_none() => {
                 at = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |i| at + i);
             }
@@ -91,7 +94,7 @@ pub(crate) fn script(text: &OsStr) -> Vec<Word> {
                         continue;
                     }
                 }
-                end_word(&mut word, &mut place, &mut words);
+                end_word(&mut word, &mut place, &mut wild, &mut words);
                 if b == b'&' && text.get(at) == Some(&b'>') {
                     continue;
                 }
@@ -105,7 +108,7 @@ pub(crate) fn script(text: &OsStr) -> Vec<Word> {
                 {
                     word = None;
                 }
-                end_word(&mut word, &mut place, &mut words);
+                end_word(&mut word, &mut place, &mut wild, &mut words);
                 if text.get(at) == Some(&b'(') {
                     // Process substitution: a script of its own.
                     at += 1;
@@ -128,14 +131,18 @@ pub(crate) fn script(text: &OsStr) -> Vec<Word> {
                     _ => Place::Output,
                 };
             }
-            _ => word.get_or_insert_default().push(b),
+            _ => {
+                wild |= matches!(b, b'*' | b'?' | b'[');
+                word.get_or_insert_default().push(b);
+            }
         }
     }
-    end_word(&mut word, &mut place, &mut words);
+    end_word(&mut word, &mut place, &mut wild, &mut words);
     words
 }
 
-fn end_word(word: &mut Option<Vec<u8>>, place: &mut Place, words: &mut Vec<Word>) {
+fn end_word(word: &mut Option<Vec<u8>>, place: &mut Place, wild: &mut bool, words: &mut Vec<Word>) {
+    let wild = std::mem::take(wild);
     // An empty word names no file.
     let Some(bytes) = word.take().filter(|w| !w.is_empty()) else {
         return;
@@ -155,6 +162,7 @@ fn end_word(word: &mut Option<Vec<u8>>, place: &mut Place, words: &mut Vec<Word>
             return;
         }
         Place::Command => Word::Command(text),
+        Place::Argument if wild && !text.as_bytes().contains(&b'$') => Word::Pattern(text),
         Place::Argument => Word::Plain(text),
         Place::Input => Word::Input(text),
         Place::Output => Word::Output(text),
@@ -176,6 +184,7 @@ mod tests {
             .map(|w| match w {
                 Word::Command(w) => format!("!{}", w.display()),
                 Word::Plain(w) => w.display().to_string(),
+                Word::Pattern(w) => format!("*{}", w.display()),
                 Word::Input(w) => format!("<{}", w.display()),
                 Word::Output(w) => format!(">{}", w.display()),
             })
@@ -230,6 +239,14 @@ mod tests {
         assert_eq!(
             show("{ cat a; } | tr {} x"),
             ["!cat", "a", "!tr", "{}", "x"]
+        );
+    }
+
+    #[test]
+    fn patterns_are_outside_quotes() {
+        assert_eq!(
+            show("cat a*.c 'b*' \"c?\" d\\* $x[1] e"),
+            ["!cat", "*a*.c", "b*", "c?", "d*", "$x[1]", "e"]
         );
     }
 

@@ -51,8 +51,8 @@ pub(crate) enum CopyError {
 /// A sample being written.
 pub(crate) struct Output<'a> {
     sink: Sink<'a>,
-    separator: &'static [u8],
-    tail: &'static [u8],
+    separator: Vec<u8>,
+    tail: Vec<u8>,
     /// Bytes of records taken.
     pub taken: u64,
     /// Records taken.
@@ -81,7 +81,7 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         if self.records > 0 && !self.separator.is_empty() {
-            self.sink.write_all(self.separator)?;
+            self.sink.write_all(&self.separator)?;
         }
         self.sink.write_all(bytes)?;
         self.taken += bytes.len() as u64;
@@ -90,7 +90,7 @@ impl<'a> Output<'a> {
     }
 
     pub(crate) fn finish(mut self) -> io::Result<u64> {
-        self.sink.write_all(self.tail)?;
+        self.sink.write_all(&self.tail)?;
         self.sink.finish()
     }
 }
@@ -98,6 +98,8 @@ impl<'a> Output<'a> {
 /// A record is looked at up to this length, or eight times what is wanted, before it is given up.
 const PATIENCE: u64 = 1 << 20;
 const MAX_RECORD: u64 = 256 << 20;
+/// A shorter record isn't cut, however small the sample is to be.
+const MIN_CUT: usize = 64 << 10;
 
 /// Copies records from the window's start, where one begins.
 pub(crate) fn copy(
@@ -128,8 +130,21 @@ pub(crate) fn copy(
                 }
                 let length = (end - start) as u64;
                 // To the nearest record, but never to nothing.
+                let long = length >= MIN_CUT as u64;
+                // A long sequence gives just what is wanted of it.
+                if long
+                    && *content == Content::Fasta
+                    && length > left.saturating_add(left / 8)
+                    && let Some(cut) = cut(content, window, start, left, quota, records)
+                {
+                    flush(window, output, &mut run, &mut run_records)?;
+                    output
+                        .run(&window.bytes()[start..cut], 1)
+                        .map_err(CopyError::Write)?;
+                    break End::Cut;
+                }
                 if length.div_ceil(2) > left && records > 0 {
-                    if let Some(cut) = cut(content, window, start, left, quota, records) {
+                    if long && let Some(cut) = cut(content, window, start, left, quota, records) {
                         flush(window, output, &mut run, &mut run_records)?;
                         output
                             .run(&window.bytes()[start..cut], 1)
@@ -138,7 +153,8 @@ pub(crate) fn copy(
                     }
                     break End::Quota;
                 }
-                if length > left.saturating_mul(2)
+                if long
+                    && length > left.saturating_mul(2)
                     && let Some(cut) = cut(content, window, start, left, quota, records)
                 {
                     output
@@ -223,13 +239,14 @@ fn cut(
     quota: &Quota,
     records: u64,
 ) -> Option<usize> {
-    if quota.records != u64::MAX || left < quota.bytes / 8 || left == 0 {
+    let rest = &window.bytes()[start..];
+    let short = rest.len() < MIN_CUT;
+    if short || quota.records != u64::MAX || left < quota.bytes / 8 || left == 0 {
         return None;
     }
     if records > 0 && *content != Content::Fasta {
         return None;
     }
-    let rest = &window.bytes()[start..];
     let want = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
     content.cut(&rest[..want]).map(|n| start + n)
 }

@@ -1,6 +1,7 @@
 //! Samples of directories: some of the files, or parts of each where they are few and large.
 
-use std::ffi::OsString;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::os::unix::ffi::OsStrExt;
@@ -8,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use foreshadow_quantity::Bytes;
 
-use crate::input::{EntryKind, Tree};
+use crate::input::{AnyBytes, EntryKind, Tree};
 
-use super::file::Source;
 use super::random::Random;
+use super::source::Source;
 use super::{Note, SampleError, SampleReport, Strategy};
 
 /// Hidden files stay whole, as long as they are no more than this together.
@@ -20,13 +21,18 @@ const HIDDEN: u64 = 16 << 20;
 /// it is smaller than this.
 const SHORTENED: u64 = 64 << 10;
 
+/// Kinds of files that are so few, compared with the most frequent kind, stay whole ...
+const ODD_SHARE: f64 = 0.05;
+/// ... where they are no larger than this.
+const ODD_SIZE: u64 = 64 << 10;
+
 /// One sample of one directory.
 pub(crate) struct Job<'a> {
     pub root: &'a Path,
     pub tree: &'a Tree,
     pub fraction: f64,
     pub strategy: Strategy,
-    pub any_bytes: bool,
+    pub any_bytes: AnyBytes,
     pub keep: &'a [OsString],
 }
 
@@ -52,6 +58,7 @@ impl Job<'_> {
             ..Done::default()
         };
         let mut notes = Vec::new();
+        let odd = self.odd();
         let mut data: Vec<(&Path, u64)> = Vec::new();
         let mut hidden: Vec<(&Path, u64)> = Vec::new();
         for entry in &self.tree.entries {
@@ -59,7 +66,7 @@ impl Job<'_> {
                 continue;
             };
             let path = entry.path.as_path();
-            if self.keep.iter().any(|k| path.file_name() == Some(k)) {
+            if self.keep.iter().any(|k| path.file_name() == Some(k)) || odd.contains(path) {
                 self.copy(path, destination, &mut done)?;
             } else if path.iter().any(|c| c.as_bytes().starts_with(b".")) {
                 hidden.push((path, bytes));
@@ -142,6 +149,30 @@ impl Job<'_> {
             chosen.extend(files.get(middle).map(|(file, _)| *file));
         }
         chosen
+    }
+
+    /// Small files of a kind of which there are few among many of another kind: a Makefile among
+    /// sources, a table of contents among pages. The work is in the many; without the few it can't
+    /// be done.
+    #[expect(clippy::cast_precision_loss, reason = "counts of files")]
+    fn odd(&self) -> HashSet<&Path> {
+        let files = || {
+            self.tree
+                .entries
+                .iter()
+                .filter_map(|entry| match entry.kind {
+                    EntryKind::File { bytes } => Some((entry.path.as_path(), bytes)),
+                    _ => None,
+                })
+        };
+        let mut kinds: HashMap<Option<&OsStr>, usize> = HashMap::new();
+        for (path, _) in files() {
+            *kinds.entry(path.extension()).or_default() += 1;
+        }
+        let most = kinds.values().copied().max().unwrap_or(0);
+        let few = |path: &Path| kinds[&path.extension()] as f64 <= ODD_SHARE * most as f64;
+        let odd = files().filter(|(path, bytes)| *bytes <= ODD_SIZE && few(path));
+        odd.map(|(path, _)| path).collect()
     }
 
     /// Directories and links.

@@ -7,12 +7,14 @@
 
 mod copy;
 mod directory;
-mod file;
 mod measure;
+mod part;
 mod plan;
 mod random;
+mod rows;
 mod samples;
 mod sink;
+mod source;
 mod window;
 
 use std::io;

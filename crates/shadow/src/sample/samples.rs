@@ -2,12 +2,13 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
-use crate::input::{Input, Kind, Role, Tree, walk};
+use crate::format::Content;
+use crate::input::{AnyBytes, Input, Kind, Role, Tree, walk};
 
 use super::directory;
-use super::file::Source;
 use super::plan::{Plan, Treatment, minor};
 use super::random::Random;
+use super::source::Source;
 use super::{ContentSize, SampleError, SampleReport, Strategy};
 
 /// Open files kept between samples, at most.
@@ -25,7 +26,7 @@ const COMPARED: usize = 16;
 pub struct Samples {
     slots: Vec<Slot>,
     seed: u64,
-    any_bytes: bool,
+    any_bytes: AnyBytes,
     plan: Option<Plan>,
 }
 
@@ -53,15 +54,15 @@ impl Samples {
                 })
                 .collect(),
             seed,
-            any_bytes: false,
+            any_bytes: AnyBytes::No,
             plan: None,
         }
     }
 
-    /// Whether any stretch of bytes is a fair smaller input, as for compressors and checksums
-    /// (see [`crate::input::takes_any_bytes`]): then everything can be sampled.
+    /// What smaller inputs must keep for the command to work on them; by default their format (see
+    /// [`crate::input::takes_any_bytes`]).
     #[must_use]
-    pub fn with_any_bytes(mut self, any_bytes: bool) -> Self {
+    pub fn with_any_bytes(mut self, any_bytes: AnyBytes) -> Self {
         self.any_bytes = any_bytes;
         self
     }
@@ -139,6 +140,7 @@ impl Samples {
 
     fn make_plan(&mut self) -> Plan {
         let mut treatments = Vec::new();
+        let reads = (0..self.slots.len()).any(|i| self.holds(i, Content::Fastq));
         // Data that can shrink, and the bytes of all data.
         let mut candidates = Vec::new();
         let mut sizes = Vec::new();
@@ -150,7 +152,10 @@ impl Samples {
                 continue;
             }
             let mut bytes = input.bytes.get();
-            match self.why_whole(index) {
+            // Reads are compared with sequences that stay the same however many reads there are.
+            let reference = reads && self.holds(index, Content::Fasta);
+            let why = reference.then(|| "reads are compared with it".to_owned());
+            match why.or_else(|| self.why_whole(index)) {
                 Some(why) => treatments.push(Treatment::Whole(why)),
                 None => {
                     bytes = self.content(index).map_or(bytes, |c| c.bytes);
@@ -184,6 +189,10 @@ impl Samples {
         }
     }
 
+    fn holds(&self, index: usize, content: Content) -> bool {
+        matches!(&self.slots[index].input.kind, Kind::File(format) if format.content == content)
+    }
+
     fn why_whole(&mut self, index: usize) -> Option<String> {
         match &self.slots[index].input.kind {
             Kind::Unreadable(why) => Some(why.to_string()),
@@ -211,7 +220,7 @@ impl Samples {
         let mut members = Vec::new();
         for (first, key) in keys.iter().enumerate() {
             let Some(key) = key else { continue };
-            let same = |k: &Option<Key>| k.as_ref() == Some(key);
+            let same = |k: &Option<Key>| k.as_ref().is_some_and(|k| k.fits(key));
             if keys[..first].iter().any(same) {
                 continue;
             }
@@ -222,8 +231,8 @@ impl Samples {
             let leader = indices[first];
             let records = match key {
                 #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
-                Key::Rows(n) => Some(*n as f64),
-                Key::Read(_) => self.records(leader).ok().flatten(),
+                Key::Rows(n, _) => Some(*n as f64),
+                Key::Read(_) | Key::Lines(_) => self.records(leader).ok().flatten(),
             };
             for position in group {
                 let member = indices[position];
@@ -238,12 +247,13 @@ impl Samples {
         let source = self.take_source(index).ok()?;
         let key = match source.first_read() {
             Ok(Some(name)) => Some(Key::Read(name)),
-            _ => source
-                .count_records(COUNTED)
-                .ok()
-                .flatten()
-                .filter(|n| *n >= FEW)
-                .map(Key::Rows),
+            _ => {
+                let lines = source.first_lines().ok()?;
+                match source.count_records(COUNTED).ok().flatten() {
+                    Some(n) if n >= FEW => Some(Key::Rows(n, lines)),
+                    _ => Some(Key::Lines(lines)),
+                }
+            }
         };
         self.put_back(index, source);
         key
@@ -275,7 +285,7 @@ impl Samples {
         let records = records
             .filter(|_| fraction < 1.0)
             .map(|n| (n * fraction).round().max(1.0) as u64);
-        let mut random = self.random(index, fraction, strategy);
+        let mut random = self.random(fraction, strategy);
         let any_bytes = self.any_bytes;
         let mut source = self.take_source(index)?;
         let report = source.write(fraction, records, strategy, any_bytes, &mut random, out);
@@ -300,7 +310,7 @@ impl Samples {
         keep: &[OsString],
     ) -> Result<SampleReport, SampleError> {
         check(fraction)?;
-        let mut random = self.random(index, fraction, strategy);
+        let mut random = self.random(fraction, strategy);
         let any_bytes = self.any_bytes;
         let slot = self.slot(index)?;
         let root = slot.input.real.clone();
@@ -328,19 +338,36 @@ impl Samples {
         .write(destination, &mut random)
     }
 
-    fn random(&self, index: usize, fraction: f64, strategy: Strategy) -> Random {
-        Random::new(
-            self.seed,
-            &[index as u64, fraction.to_bits(), strategy as u64],
-        )
+    /// The same for all inputs: so records are taken from the same places of each, and tables
+    /// that are sorted alike still meet.
+    fn random(&self, fraction: f64, strategy: Strategy) -> Random {
+        Random::new(self.seed, &[fraction.to_bits(), strategy as u64])
     }
 }
 
 /// By what inputs are seen to belong together.
-#[derive(PartialEq, Eq)]
 enum Key {
+    /// The name of the first read.
     Read(Vec<u8>),
-    Rows(u64),
+    /// The number of rows, and the first ones.
+    Rows(u64, Vec<Vec<u8>>),
+    /// The first rows, where they weren't counted.
+    Lines(Vec<Vec<u8>>),
+}
+
+impl Key {
+    /// Mates, tables row by row, or two versions of one text.
+    fn fits(&self, other: &Key) -> bool {
+        match (self, other) {
+            (Key::Read(a), Key::Read(b)) => a == b,
+            (Key::Rows(a, _), Key::Rows(b, _)) if a == b => true,
+            (Key::Rows(_, a) | Key::Lines(a), Key::Rows(_, b) | Key::Lines(b)) => {
+                let common = a.iter().filter(|line| b.contains(line)).count();
+                common >= 8 && 2 * common >= a.len().max(b.len())
+            }
+            _ => false,
+        }
+    }
 }
 
 fn check(fraction: f64) -> Result<(), SampleError> {

@@ -40,6 +40,16 @@ impl Window {
         }
     }
 
+    /// Goes on elsewhere, with the same memory.
+    pub(crate) fn move_to(&mut self, reader: Reader) {
+        self.reader = reader;
+        self.from = 0;
+        self.filled = 0;
+        self.eof = false;
+        self.damage = None;
+        self.consumed = 0;
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.from..self.filled]
     }
