@@ -41,7 +41,7 @@ const OVERHEAD: Bytes = Bytes::mib(4);
 const PATIENCE: f64 = 1.5;
 
 pub(crate) fn forecast(evidence: &Evidence<'_>) -> Forecast {
-    let rungs = rungs(evidence.rungs);
+    let rungs = rungs(evidence.rungs, evidence.cpus);
     let mut explain = Vec::new();
     let mut tell = |found: Option<&Extrapolated>| {
         for line in found.iter().flat_map(|f| &f.explain) {
@@ -128,21 +128,24 @@ fn memory_to_ask_for(memory: &Predictive, machine: Bytes) -> Bytes {
 }
 
 /// What the extrapolation works with: the shadows of which it is known what part they did.
-pub(crate) fn rungs(of: &[shadow::Rung]) -> Vec<Rung> {
-    of.iter().filter_map(rung).collect()
+pub(crate) fn rungs(of: &[shadow::Rung], cpus: Cores) -> Vec<Rung> {
+    of.iter().filter_map(|one| rung(one, cpus)).collect()
 }
 
 /// A shadow's recording in the form of the extrapolation; `None` where it isn't known what part of
 /// the work it did.
-fn rung(of: &shadow::Rung) -> Option<Rung> {
+fn rung(of: &shadow::Rung, cpus: Cores) -> Option<Rung> {
     let recording = &of.run.recording;
+    let wall = of.run.undisturbed(cpus.as_f64()).as_secs_f64();
+    // Where in the run it waited for others isn't known: everywhere the same.
+    let pace = wall / recording.wall.as_secs_f64().max(1e-9);
     let bytes = of.bytes.as_f64();
     let curve = recording
         .curve
         .samples()
         .iter()
         .map(|s| Point {
-            at: s.at.as_secs_f64(),
+            at: s.at.as_secs_f64() * pace,
             cpu: s.cpu.as_secs_f64(),
             memory: s.memory.as_f64(),
             progress: if bytes > 0.0 {
@@ -155,7 +158,7 @@ fn rung(of: &shadow::Rung) -> Option<Rung> {
     Some(Rung {
         size: of.fraction?,
         cpu: recording.cpu.as_secs_f64(),
-        wall: recording.wall.as_secs_f64(),
+        wall,
         memory: recording.peak_memory.as_f64(),
         threads: recording
             .curve

@@ -79,7 +79,7 @@ impl Session<'_> {
         let generator = Generator::new(self.host, to_shadow(request), &cancelled, &mut number);
         let inputs = generator.discover();
         let mut made = self.describe(request, &inputs);
-        let past = self.past(request, &made);
+        let mut past = self.past(request, &made);
         let mut explain = Vec::new();
         let enough = request.use_history && past.suffices(&made.features);
         let ladder = if !shadows || enough {
@@ -107,8 +107,12 @@ impl Session<'_> {
         };
         if let Some(ladder) = &ladder {
             // Watching a shadow may have found inputs that the command line doesn't name.
+            let known = std::mem::take(&mut made.signature);
             made = self.describe(request, &ladder.inputs);
-            made.rungs = rungs(&ladder.rungs);
+            if made.signature != known {
+                past = self.past(request, &made);
+            }
+            made.rungs = rungs(&ladder.rungs, self.host.cpus());
         }
         made.document = self.document(request, &made, ladder.as_ref(), &inputs, &past, explain);
         Ok(made)
@@ -180,6 +184,11 @@ impl Session<'_> {
             explain.extend(ladder.notes.iter().cloned());
         }
         let abstained = (!found.known).then(|| abstention(ladder, &explain));
+        if found.known
+            && let Some(why) = ladder.and_then(|l| l.failure.as_ref())
+        {
+            explain.push(format!("no shadow told anything: {why}"));
+        }
         explain.extend(found.explain);
         let (listed, sampled) = match ladder {
             Some(ladder) => (&ladder.inputs[..], &ladder.sampled[..]),
@@ -198,7 +207,9 @@ impl Session<'_> {
                     sampled: sampled.get(n).copied().unwrap_or(false),
                 })
                 .collect(),
-            shadow: ladder.map(shadows).unwrap_or_default(),
+            shadow: ladder
+                .map(|l| shadows(l, self.host.cpus().as_f64()))
+                .unwrap_or_default(),
             prediction: if found.known {
                 found.resources
             } else {
@@ -391,11 +402,11 @@ fn abstention(ladder: Option<&Ladder>, explain: &[String]) -> String {
     }
 }
 
-fn shadows(ladder: &Ladder) -> contract::Shadow {
+fn shadows(ladder: &Ladder, cpus: f64) -> contract::Shadow {
     let run = |rung: &foreshadow_shadow::Rung| contract::ShadowRun {
         fraction: rung.fraction,
         cpu_seconds: rung.run.recording.cpu.as_secs_f64(),
-        wall_seconds: rung.run.recording.wall.as_secs_f64(),
+        wall_seconds: rung.run.undisturbed(cpus).as_secs_f64(),
         peak_memory_bytes: Some(rung.run.recording.peak_memory),
         exit_code: rung.run.recording.exit.map(Exit::shell_code),
     };

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use foreshadow_quantity::{Bytes, Cores};
 
@@ -95,6 +96,13 @@ impl Host {
         HostPressure::read(Path::new("/proc/pressure"))
     }
 
+    /// Processor time used by anybody since the machine started, all processors together, in steps
+    /// of a clock tick; `None` where the kernel doesn't tell (`proc_stat(5)`: all but the idle
+    /// fields).
+    pub fn busy(&self) -> Option<Duration> {
+        busy(&std::fs::read_to_string("/proc/stat").ok()?)
+    }
+
     /// How many processes the kernel has killed for want of memory since the machine started;
     /// `None` where it doesn't count them.
     pub fn oom_kills(&self) -> Option<u64> {
@@ -147,6 +155,24 @@ impl Host {
     }
 }
 
+/// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal, and two
+/// that are parts of the first ones. Other guests' share of the processors (steal) is busy too.
+fn busy(stat: &str) -> Option<Duration> {
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        .map_while(|field| field.parse().ok())
+        .collect();
+    let ticks: u64 = [0, 1, 2, 5, 6, 7]
+        .iter()
+        .filter_map(|&n| fields.get(n))
+        .sum();
+    let rate = rustix::param::clock_ticks_per_second().max(1);
+    Some(Duration::from_millis(ticks.saturating_mul(1000) / rate))
+}
+
 /// A line of `/proc/meminfo`.
 fn meminfo(key: &str) -> Option<Bytes> {
     let content = std::fs::read("/proc/meminfo").ok()?;
@@ -160,6 +186,15 @@ fn meminfo(key: &str) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processor_time_of_all_is_read() {
+        let rate = rustix::param::clock_ticks_per_second();
+        let stat = format!("cpu  {rate} 0 {rate} 77 77 0 0 {rate} 5 5\ncpu0 1 1\n");
+        assert_eq!(busy(&stat), Some(Duration::from_secs(3)));
+        assert_eq!(busy("intr 5"), None);
+        assert!(Host::detect().busy().is_some_and(|b| b > Duration::ZERO));
+    }
 
     #[test]
     fn this_machine_has_processors_and_memory() {

@@ -12,9 +12,9 @@ use foreshadow_quantity::Bytes;
 
 use crate::error::ShadowError;
 use crate::fill::Filler;
-use crate::input::{self, Input, Kind, StandardInput, Unreadable, takes_any_bytes};
+use crate::input::{self, Input, Kind, Origin, Role, StandardInput, Unreadable, takes_any_bytes};
 use crate::ladder::{Budget, RungCost, Scale, expected_cpu, next_fraction};
-use crate::run::{Allowance, Ended, ShadowRun, ShadowSpec, run};
+use crate::run::{Allowance, Ended, ShadowInput, ShadowRun, ShadowSpec, run};
 use crate::sample::{Samples, Strategy};
 use crate::vary::Vary;
 
@@ -101,6 +101,10 @@ pub struct Generator<'a> {
 
 /// The smallest sample worth a shadow, in bytes of content.
 const LEAST: f64 = 4.0 * 1024.0;
+/// Waiting of shadows that is worth a word: so long altogether, in seconds ...
+const LOAD_SECONDS: f64 = 0.3;
+/// ... and this share of the time in which they wanted a processor.
+const LOAD_SHARE: f64 = 0.3;
 /// A prefix run is stopped at this part of the input.
 const PREFIX: f64 = 0.04;
 
@@ -125,9 +129,10 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// The inputs that the command line names.
+    /// The inputs that the command line names. A pipe or terminal on standard input isn't among
+    /// them: whether it matters, only a shadow can tell.
     pub fn discover(&self) -> Vec<Input> {
-        input::discover(input::Request {
+        let mut inputs = input::discover(input::Request {
             argv: &self.task.argv,
             cwd: &self.task.cwd,
             stdin: self
@@ -138,7 +143,74 @@ impl<'a> Generator<'a> {
                     StandardInput::Descriptor(f.as_fd())
                 }),
             named: &self.task.named,
+        });
+        inputs.retain(|i| !(i.origin == Origin::Stdin && cannot_be_replayed(i)));
+        inputs
+    }
+
+    /// What is on standard input and can't be read twice.
+    fn lost_stdin(&self) -> Option<Input> {
+        let found = input::discover(input::Request {
+            argv: &[],
+            cwd: &self.task.cwd,
+            stdin: StandardInput::Descriptor(self.task.stdin.as_ref()?.as_fd()),
+            named: &[],
+        });
+        found.into_iter().find(cannot_be_replayed)
+    }
+
+    /// The whole of standard input, for a shadow.
+    fn whole_stdin(&self) -> Result<ShadowInput, ShadowError> {
+        let Some(file) = &self.task.stdin else {
+            return Ok(ShadowInput::Nothing);
+        };
+        Ok(match crate::fill::reopen(file)? {
+            Some(file) => ShadowInput::File(file),
+            None if self.lost_stdin().is_some() => ShadowInput::Missing,
+            None => ShadowInput::Nothing,
         })
+    }
+
+    /// Whether a shadow's figures are worthless since it found nothing on standard input, where the
+    /// real run finds something. A terminal is forgiven where there are `samples`: programs look
+    /// there for somebody who wants to stop them.
+    fn missed_stdin(&mut self, rung: &Rung, samples: bool) -> Option<Unreadable> {
+        if !rung.run.missed_stdin {
+            return None;
+        }
+        match self.lost_stdin()?.kind {
+            Kind::Unreadable(Unreadable::Terminal) if samples => {
+                self.note("it reads the terminal; in a shadow nobody types");
+                None
+            }
+            Kind::Unreadable(why) => Some(why),
+            Kind::File(_) | Kind::Directory { .. } => None,
+        }
+    }
+
+    /// Nothing can be said: it reads what can't be read twice.
+    fn without_stdin(
+        mut self,
+        mut inputs: Vec<Input>,
+        source: Source,
+        rung: Rung,
+        what: &Unreadable,
+    ) -> Ladder {
+        self.wasted.push(rung);
+        if *what != Unreadable::Terminal {
+            inputs.extend(self.lost_stdin());
+        }
+        let what = match what {
+            Unreadable::Pipe => "a pipe",
+            Unreadable::Socket => "a socket",
+            Unreadable::Terminal => "a terminal",
+            _ => "a device",
+        };
+        let why = format!(
+            "the command reads standard input, which is {what} and can't be replayed; redirect a \
+             file instead: `< FILE`, or `< /dev/null` where it needs nothing from there"
+        );
+        self.failed(inputs, source, why)
     }
 
     /// Climbs the ladder.
@@ -146,11 +218,6 @@ impl<'a> Generator<'a> {
     /// # Errors
     /// Where no shadow can be made at all: no isolation, no environment, or no such command.
     pub fn generate(mut self, inputs: Vec<Input>) -> Result<Ladder, ShadowError> {
-        for i in &inputs {
-            if let Kind::Unreadable(why @ (Unreadable::Pipe | Unreadable::Socket)) = &i.kind {
-                self.note(format!("{}: {why}; shadows see it empty", i.path.display()));
-            }
-        }
         if !self.task.vary.is_empty() {
             return self.varied(inputs);
         }
@@ -159,11 +226,15 @@ impl<'a> Generator<'a> {
             return self.sampled(inputs, samples, true);
         }
         // Nothing on the command line: a look at what it opens may find more.
-        let (rung, opened) = self.prefix(&inputs, Duration::from_millis(400))?;
+        let rung = self.prefix(&inputs, Duration::from_millis(400))?;
+        if let Some(what) = self.missed_stdin(&rung, false) {
+            return Ok(self.without_stdin(inputs, Source::Prefix, rung, &what));
+        }
+        let inputs = without_outputs(inputs, &rung.run.written);
         if rung.run.complete() {
             return Ok(self.ladder(inputs, None, Source::Prefix, vec![rung]));
         }
-        let merged = input::merge_opened(inputs, &opened, &self.task.argv, &self.task.cwd).inputs;
+        let merged = self.with_opened(inputs, &rung.run);
         let mut samples = self.samples(&merged);
         if samples.plan().is_useful() {
             self.wasted.push(rung);
@@ -172,6 +243,17 @@ impl<'a> Generator<'a> {
         }
         self.wasted.push(rung);
         self.prefix_only(merged)
+    }
+
+    /// The inputs, and those that a shadow opened.
+    fn with_opened(&self, inputs: Vec<Input>, run: &ShadowRun) -> Vec<Input> {
+        let read: Vec<PathBuf> = run
+            .opened
+            .iter()
+            .filter(|path| !run.written.contains(path))
+            .cloned()
+            .collect();
+        input::merge_opened(inputs, &read, &self.task.argv, &self.task.cwd).inputs
     }
 
     fn samples(&self, inputs: &[Input]) -> Samples {
@@ -191,7 +273,7 @@ impl<'a> Generator<'a> {
     }
 
     fn ladder(
-        self,
+        mut self,
         inputs: Vec<Input>,
         samples: Option<&mut Samples>,
         source: Source,
@@ -205,6 +287,7 @@ impl<'a> Generator<'a> {
             }
             content = content_of(samples);
         }
+        self.tell_of_load(&rungs);
         Ladder {
             inputs,
             sampled,
@@ -216,6 +299,28 @@ impl<'a> Generator<'a> {
             notes: self.notes,
             failure: None,
         }
+    }
+
+    /// Says so where others on the processors made the ladder slow.
+    fn tell_of_load(&mut self, rungs: &[Rung]) {
+        let (mut cpu, mut waited) = (0.0, 0.0);
+        for rung in rungs.iter().chain(&self.wasted) {
+            cpu += rung.run.recording.cpu.as_secs_f64();
+            waited += rung.run.waited.as_secs_f64();
+        }
+        if waited < LOAD_SECONDS || waited < LOAD_SHARE * (cpu + waited) {
+            return;
+        }
+        let share = 100.0 * cpu / (cpu + waited);
+        let cut = if self.left() < self.task.budget.wall / 8 {
+            ", so they came less far than they may"
+        } else {
+            ""
+        };
+        self.note(format!(
+            "the machine was busy: the shadows got {share:.0} % of the processor time that they \
+             could have used{cut}; their waiting is left out of the figures"
+        ));
     }
 
     fn failed(self, inputs: Vec<Input>, source: Source, why: String) -> Ladder {
@@ -246,7 +351,7 @@ impl<'a> Generator<'a> {
             };
             let allowance = self.allowance(&costs, fraction);
             let since = Instant::now();
-            let (rung, opened) = match self.sample_run(
+            let rung = match self.sample_run(
                 &inputs,
                 &mut samples,
                 fraction,
@@ -267,16 +372,26 @@ impl<'a> Generator<'a> {
                 self.gave_up(rung);
                 break;
             }
+            if let Some(what) = self.missed_stdin(&rung, true) {
+                return Ok(self.without_stdin(inputs, Source::SampledInput, rung, &what));
+            }
             if look && rungs.is_empty() {
                 look = false;
-                let merged =
-                    input::merge_opened(inputs.clone(), &opened, &self.task.argv, &self.task.cwd)
-                        .inputs;
-                if matters(&inputs, &merged) {
+                let sampled: Vec<usize> = samples.plan().sampled().collect();
+                let known = without_outputs(inputs, &rung.run.written);
+                let merged = self.with_opened(known.clone(), &rung.run);
+                let more = matters(&known, &merged);
+                let less = sampled.iter().any(|&i| known[i].role != Role::Data);
+                inputs = if more { merged } else { known };
+                if more {
                     self.note("further inputs were found by watching what a shadow opened");
-                    inputs = merged;
+                }
+                if more || less {
                     samples = self.samples(&inputs);
                     self.wasted.push(rung);
+                    if !samples.plan().is_useful() {
+                        return self.prefix_only(inputs);
+                    }
                     continue;
                 }
             }
@@ -386,11 +501,14 @@ impl<'a> Generator<'a> {
         allowance: Allowance,
         limits: Limits,
         watch_opens: bool,
-    ) -> Result<(Rung, Vec<PathBuf>), ShadowError> {
+    ) -> Result<Rung, ShadowError> {
         self.shadows += 1;
         (self.progress)(self.shadows, Some(fraction));
         let mut filler = Filler::new(inputs, samples, fraction, strategy);
-        let stdin = filler.stdin()?;
+        let stdin = match filler.stdin()? {
+            Some(sample) => ShadowInput::File(sample),
+            None => self.whole_stdin()?,
+        };
         let spec = ShadowSpec {
             argv: self.task.argv.clone(),
             env: self.task.env.clone(),
@@ -414,36 +532,25 @@ impl<'a> Generator<'a> {
         for note in filled.notes {
             self.note(note);
         }
-        let opened = run.opened.clone();
-        Ok((
-            Rung {
-                fraction: Some(filled.fraction.unwrap_or(fraction)),
-                bytes: filled.bytes,
-                parts,
-                run,
-            },
-            opened,
-        ))
+        Ok(Rung {
+            fraction: Some(filled.fraction.unwrap_or(fraction)),
+            bytes: filled.bytes,
+            parts,
+            run,
+        })
     }
 
     /// The real thing from its beginning, stopped after so much CPU time or a small part of its
     /// input.
-    fn prefix(
-        &mut self,
-        inputs: &[Input],
-        cpu: Duration,
-    ) -> Result<(Rung, Vec<PathBuf>), ShadowError> {
+    fn prefix(&mut self, inputs: &[Input], cpu: Duration) -> Result<Rung, ShadowError> {
         self.shadows += 1;
         (self.progress)(self.shadows, None);
         let files: Vec<&Input> = inputs
             .iter()
-            .filter(|i| matches!(i.kind, Kind::File(_)) && i.role == input::Role::Data)
+            .filter(|i| matches!(i.kind, Kind::File(_)) && i.role == Role::Data)
             .collect();
         let bytes: Bytes = files.iter().map(|i| i.bytes).sum();
-        let stdin = match &self.task.stdin {
-            Some(file) => crate::fill::reopen(file)?,
-            None => None,
-        };
+        let stdin = self.whole_stdin()?;
         let spec = ShadowSpec {
             argv: self.whole_argv(),
             env: self.task.env.clone(),
@@ -474,16 +581,12 @@ impl<'a> Generator<'a> {
         } else {
             None
         };
-        let opened = run.opened.clone();
-        Ok((
-            Rung {
-                fraction,
-                bytes: reached,
-                parts: false,
-                run,
-            },
-            opened,
-        ))
+        Ok(Rung {
+            fraction,
+            bytes: reached,
+            parts: false,
+            run,
+        })
     }
 
     fn whole_argv(&self) -> Vec<OsString> {
@@ -493,7 +596,10 @@ impl<'a> Generator<'a> {
     /// What is left where nothing can be made smaller.
     fn prefix_only(mut self, inputs: Vec<Input>) -> Result<Ladder, ShadowError> {
         let cpu = self.left().mul_f64(0.6);
-        let (rung, _) = self.prefix(&inputs, cpu)?;
+        let rung = self.prefix(&inputs, cpu)?;
+        if let Some(what) = self.missed_stdin(&rung, false) {
+            return Ok(self.without_stdin(inputs, Source::Prefix, rung, &what));
+        }
         match rung.run.ended {
             Ended::ByItself if !valid(&rung.run) => {
                 let why = format!("the command fails in its shadow: {}", complaint(&rung.run));
@@ -536,10 +642,7 @@ impl<'a> Generator<'a> {
                 argv,
                 env: self.task.env.clone(),
                 cwd: self.task.cwd.clone(),
-                stdin: match &self.task.stdin {
-                    Some(file) => crate::fill::reopen(file)?,
-                    None => None,
-                },
+                stdin: self.whole_stdin()?,
                 limits: Limits::default(),
                 allowance: self.allowance(&costs, achieved),
                 network: self.task.network,
@@ -562,6 +665,9 @@ impl<'a> Generator<'a> {
                 parts: false,
                 run,
             };
+            if let Some(what) = self.missed_stdin(&rung, true) {
+                return Ok(self.without_stdin(inputs, Source::VariedArgument, rung, &what));
+            }
             if valid {
                 rungs.push(rung);
             } else if rung.run.ended == Ended::ByItself {
@@ -582,6 +688,29 @@ impl<'a> Generator<'a> {
         }
         Ok(self.ladder(inputs, None, Source::VariedArgument, rungs))
     }
+}
+
+/// The same inputs, those marked as outputs that a shadow wrote and did not read.
+fn without_outputs(mut inputs: Vec<Input>, written: &[PathBuf]) -> Vec<Input> {
+    for input in &mut inputs {
+        if input.role == Role::Data
+            && matches!(input.kind, Kind::File(_))
+            && written.contains(&input.real)
+        {
+            input.role = Role::Output;
+        }
+    }
+    inputs
+}
+
+/// Whether what is read from it is gone.
+fn cannot_be_replayed(input: &Input) -> bool {
+    matches!(
+        input.kind,
+        Kind::Unreadable(
+            Unreadable::Pipe | Unreadable::Socket | Unreadable::Terminal | Unreadable::Device
+        )
+    )
 }
 
 /// Uncompressed size of all that shrinks.

@@ -10,8 +10,9 @@ mod live_work;
 mod run;
 pub mod sample;
 mod vary;
+mod waiting;
 
 pub use error::ShadowError;
 pub use generator::{Generator, Ladder, Rung, Source, TaskToShadow};
-pub use run::{Allowance, Ended, ShadowRun, ShadowSpec, run};
+pub use run::{Allowance, Ended, ShadowInput, ShadowRun, ShadowSpec, run};
 pub use vary::Vary;

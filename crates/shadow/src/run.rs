@@ -12,19 +12,21 @@ use std::time::{Duration, Instant};
 use foreshadow_diagnostics::{Pace, Recorder, RecorderOptions, Recording};
 use foreshadow_environment::isolation::{NetworkAccess, Sandbox, SandboxOptions, ShadowProcess};
 use foreshadow_environment::{
-    Environment, Exit, Host, Limits, Program, Role, Stream, Totals, wait_readable,
+    Environment, EnvironmentError, Exit, Host, Limits, Program, ReadProbe, Role, Stream, Totals,
+    wait_readable,
 };
 use foreshadow_quantity::Bytes;
 
 use crate::error::ShadowError;
 use crate::live_work::LiveWork;
+use crate::waiting::Waiting;
 
 /// What a shadow may use before it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// CPU time.
     pub cpu: Duration,
-    /// Time from start to end, less the time it was frozen for the sake of live work.
+    /// Time from start to end, the time it was frozen for the sake of live work included.
     pub wall: Duration,
     /// Memory beyond which the kernel kills it.
     pub memory: Bytes,
@@ -41,8 +43,8 @@ pub struct ShadowSpec {
     pub env: Vec<(OsString, OsString)>,
     /// Its working directory.
     pub cwd: PathBuf,
-    /// Its standard input: a file that can be read again, or nothing.
-    pub stdin: Option<File>,
+    /// Its standard input.
+    pub stdin: ShadowInput,
     /// Limits beyond those that every shadow has; see [`crate::WhatIf`].
     pub limits: Limits,
     /// What it may use.
@@ -55,6 +57,18 @@ pub struct ShadowSpec {
     pub watch_opens: bool,
     /// Stop when it has come so far through its inputs.
     pub progress: Option<Bytes>,
+}
+
+/// What a shadow has as its standard input.
+#[derive(Debug)]
+pub enum ShadowInput {
+    /// Nothing, as the command itself has.
+    Nothing,
+    /// A file that can be read again.
+    File(File),
+    /// Nothing, in place of something that can't be read twice: whether the command reads it is
+    /// found out ([`ShadowRun::missed_stdin`]).
+    Missing,
 }
 
 /// Why a shadow ended.
@@ -85,11 +99,26 @@ pub struct ShadowRun {
     pub stderr_tail: String,
     /// The files it opened, where that was asked for and the kernel tells.
     pub opened: Vec<PathBuf>,
+    /// Those of them that it wrote rather than read.
+    pub written: Vec<PathBuf>,
     /// How long it was frozen so that live work could go on.
     pub frozen: Duration,
+    /// How long it waited for a processor that others used: a part of the recording's wall time.
+    pub waited: Duration,
+    /// Whether it read a standard input that was [`ShadowInput::Missing`]: then its figures are
+    /// those of another run than the real one.
+    pub missed_stdin: bool,
 }
 
 impl ShadowRun {
+    /// Wall time as it would have been without others on the processors; never less than what the
+    /// CPU time takes on `cpus` processors.
+    pub fn undisturbed(&self, cpus: f64) -> Duration {
+        let least = self.recording.cpu.div_f64(cpus.max(1.0));
+        let wall = self.recording.wall;
+        wall.saturating_sub(self.waited).max(least).min(wall)
+    }
+
     /// Whether the command ran to a successful end.
     pub fn complete(&self) -> bool {
         self.ended == Ended::ByItself && self.recording.exit.is_some_and(|exit| exit.success())
@@ -128,14 +157,23 @@ pub fn run(
     let stderr = tempfile::tempfile().map_err(ShadowError::ErrorOutput)?;
     // Not /dev/null: some programs (grep, tar) do less work for it.
     let (output, sink) = io::pipe().map_err(ShadowError::Output)?;
+    let (stdin, probe) = match spec.stdin {
+        ShadowInput::Nothing => (Stream::Null, None),
+        ShadowInput::File(file) => (Stream::Fd(file.into()), None),
+        ShadowInput::Missing => {
+            let (probe, given) = ReadProbe::new().map_err(ShadowError::StandardInput)?;
+            (Stream::Fd(given), Some(probe))
+        }
+    };
     let program = Program {
         argv: spec.argv,
         env: spec.env,
         cwd: spec.cwd,
-        stdin: spec.stdin.map_or(Stream::Null, |f| Stream::Fd(f.into())),
+        stdin,
         stdout: Stream::Fd(sink.into()),
         stderr: Stream::Fd(stderr.try_clone().map_err(ShadowError::ErrorOutput)?.into()),
     };
+    let waiting = Waiting::start(host, &environment);
     let mut recorder = Recorder::start(
         &environment,
         RecorderOptions {
@@ -151,9 +189,10 @@ pub fn run(
         let mut output = output;
         io::copy(&mut output, &mut io::sink())
     });
-    let run = Watch {
+    let mut run = Watch {
         host,
         environment: &environment,
+        waiting,
         recorder,
         process,
         frozen: Duration::ZERO,
@@ -161,6 +200,7 @@ pub fn run(
         progress: spec.progress,
     }
     .until_end(stderr, cancelled)?;
+    run.missed_stdin = probe.is_some_and(|probe| probe.was_read());
     // What became of its output is of no interest; all of it has been read.
     let _ = drain.join();
     Ok(run)
@@ -169,6 +209,7 @@ pub fn run(
 struct Watch<'a> {
     host: &'a Host,
     environment: &'a Environment,
+    waiting: Waiting,
     recorder: Recorder,
     process: ShadowProcess,
     frozen: Duration,
@@ -214,12 +255,19 @@ impl Watch<'_> {
         let opened = self.process.opened();
         let scratch = self.process.scratch_used();
         let recording = self.recorder.finish(self.environment, exit, scratch);
+        let written = self.process.written();
+        let waited = self
+            .waiting
+            .by_others(self.host, self.environment, &recording);
         Ok(ShadowRun {
             recording,
             ended,
             stderr_tail: tail(stderr),
             opened,
+            written,
             frozen: self.frozen,
+            waited,
+            missed_stdin: false,
         })
     }
 
@@ -229,13 +277,14 @@ impl Watch<'_> {
             .latest()
             .map_or((Duration::ZERO, Bytes::ZERO), |s| (s.cpu, s.progress));
         cpu >= self.allowance.cpu
-            || self.recorder.elapsed() >= self.allowance.wall
+            || self.recorder.elapsed() + self.frozen >= self.allowance.wall
             || self.progress.is_some_and(|far| progress >= far)
     }
 
     fn look(&mut self) -> Result<(), ShadowError> {
         let scratch = self.process.scratch_used();
         self.recorder.sample(self.environment, scratch)?;
+        self.waiting.look(self.environment);
         Ok(())
     }
 
@@ -262,16 +311,24 @@ impl Watch<'_> {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<bool, ShadowError> {
         let since = Instant::now();
-        self.environment.freeze()?;
-        let calm = loop {
-            std::thread::sleep(Duration::from_millis(50));
-            if !live.suffers() {
-                break true;
-            }
-            if self.frozen + since.elapsed() > PATIENCE || cancelled() {
-                break false;
-            }
+        let stopped = match self.environment.freeze() {
+            Ok(()) => true,
+            // One of its processes waits for a disk or for memory: it isn't to be waited for.
+            Err(EnvironmentError::NotFrozen { .. }) => false,
+            Err(other) => return Err(other.into()),
         };
+        let left = self.allowance.wall.saturating_sub(self.recorder.elapsed());
+        let patience = PATIENCE.min(left);
+        let calm = stopped
+            && loop {
+                std::thread::sleep(Duration::from_millis(50));
+                if !live.suffers() {
+                    break true;
+                }
+                if self.frozen + since.elapsed() > patience || cancelled() {
+                    break false;
+                }
+            };
         self.environment.thaw()?;
         self.frozen += since.elapsed();
         self.recorder.add_pause(since.elapsed());

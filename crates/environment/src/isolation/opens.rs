@@ -1,6 +1,6 @@
 //! Which files a shadow opened (fanotify(7)).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -8,11 +8,22 @@ use std::path::{Path, PathBuf};
 
 use super::sys::{self, Opened};
 
+/// What was done with a file first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// It was opened, and perhaps read.
+    Opened,
+    /// It was opened by someone who could only read it.
+    Read,
+    /// It was changed, before anybody closed it after reading only.
+    Written,
+}
+
 /// The names of opened files so far, in the order of their first opening.
 #[derive(Debug)]
 pub(super) struct Opens {
     group: OwnedFd,
-    seen: HashSet<PathBuf>,
+    seen: HashMap<PathBuf, Use>,
     order: Vec<PathBuf>,
     lost: bool,
 }
@@ -21,7 +32,7 @@ impl Opens {
     pub fn new(group: OwnedFd) -> Self {
         Opens {
             group,
-            seen: HashSet::new(),
+            seen: HashMap::new(),
             order: Vec::new(),
             lost: false,
         }
@@ -45,20 +56,43 @@ impl Opens {
     }
 
     fn note(&mut self, event: Opened) {
-        let Opened::File(file) = event else {
+        let Opened::File {
+            file,
+            changed,
+            read,
+        } = event
+        else {
             self.lost = true;
             return;
         };
         let Ok(path) = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())) else {
             return;
         };
-        if path.is_absolute() && path != Path::new("/") && self.seen.insert(path.clone()) {
-            self.order.push(path);
+        if !path.is_absolute() || path == Path::new("/") {
+            return;
+        }
+        let known = self.seen.entry(path).or_insert_with_key(|path| {
+            self.order.push(path.clone());
+            Use::Opened
+        });
+        if *known == Use::Opened {
+            *known = match (read, changed) {
+                (true, _) => Use::Read,
+                (false, true) => Use::Written,
+                (false, false) => Use::Opened,
+            };
         }
     }
 
     pub fn paths(&self) -> &[PathBuf] {
         &self.order
+    }
+
+    /// Those that were written rather than read.
+    pub fn written(&self) -> impl Iterator<Item = &PathBuf> {
+        self.order
+            .iter()
+            .filter(|path| self.seen.get(*path) == Some(&Use::Written))
     }
 
     pub fn lost(&self) -> bool {

@@ -195,6 +195,17 @@ impl ShadowProcess {
             .unwrap_or_default()
     }
 
+    /// Those of [`ShadowProcess::opened`] that were written so far and not read before: outputs,
+    /// even where the host has files of these names. A file that is changed in place through one
+    /// descriptor for both counts as written.
+    pub fn written(&mut self) -> Vec<PathBuf> {
+        self.drain_opens();
+        self.opens
+            .as_ref()
+            .map(|o| o.written().cloned().collect())
+            .unwrap_or_default()
+    }
+
     /// Whether [`ShadowProcess::opened`] can name files: asked for, and possible (as root, and
     /// within the kernel's limit of such watches, `fs.fanotify.max_user_groups`).
     pub fn watches_opens(&self) -> bool {

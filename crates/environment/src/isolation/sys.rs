@@ -373,14 +373,15 @@ pub(super) fn fanotify_group() -> io::Result<OwnedFd> {
     unsafe { owned(libc::fanotify_init(flags, event_flags as libc::c_uint)) }
 }
 
-/// Makes a fanotify group report each file opened on the file system that holds `path`.
+/// Makes a fanotify group report each file opened, changed, or closed after reading only, on the
+/// file system that holds `path`.
 pub(super) fn fanotify_watch_opens(group: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
     // SAFETY: the path is a valid string; no memory is kept.
     let code = unsafe {
         libc::fanotify_mark(
             group.as_raw_fd(),
             libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM,
-            libc::FAN_OPEN,
+            libc::FAN_OPEN | libc::FAN_MODIFY | libc::FAN_CLOSE_NOWRITE,
             libc::AT_FDCWD,
             path.as_ptr(),
         )
@@ -388,9 +389,16 @@ pub(super) fn fanotify_watch_opens(group: BorrowedFd<'_>, path: &CStr) -> io::Re
     zero(code.into())
 }
 
-/// One event of a fanotify group: the opened file, or that events were lost.
+/// One event of a fanotify group: what was done with a file, or that events were lost. Things done
+/// with the same file between two reads of the group may come as one event.
 pub(super) enum Opened {
-    File(OwnedFd),
+    File {
+        file: OwnedFd,
+        /// Its content was changed: by a write, or by opening it as an empty one.
+        changed: bool,
+        /// It was closed by someone who could only read it.
+        read: bool,
+    },
     Lost,
 }
 
@@ -419,8 +427,12 @@ pub(super) fn fanotify_read(group: BorrowedFd<'_>) -> io::Result<Vec<Opened>> {
         let event: libc::fanotify_event_metadata =
             unsafe { ptr::read_unaligned(buffer.as_ptr().cast::<u8>().add(at).cast()) };
         if event.fd >= 0 {
-            // SAFETY: the kernel opened this descriptor for us; nobody else owns it.
-            events.push(Opened::File(unsafe { OwnedFd::from_raw_fd(event.fd) }));
+            events.push(Opened::File {
+                // SAFETY: the kernel opened this descriptor for us; nobody else owns it.
+                file: unsafe { OwnedFd::from_raw_fd(event.fd) },
+                changed: event.mask & libc::FAN_MODIFY != 0,
+                read: event.mask & libc::FAN_CLOSE_NOWRITE != 0,
+            });
         } else if event.mask & libc::FAN_Q_OVERFLOW != 0 {
             events.push(Opened::Lost);
         }
