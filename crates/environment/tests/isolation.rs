@@ -576,6 +576,51 @@ fn opened_files_are_named() {
 }
 
 #[test]
+fn written_files_are_told_from_read_ones() {
+    need_isolation!("written_files_are_told_from_read_ones");
+    if Sandbox::probe().expect("it was possible") != IsolationKind::Root {
+        return skip(
+            "written_files_are_told_from_read_ones",
+            "only root can watch opened files",
+        );
+    }
+    let dir = open_dir();
+    for name in ["read", "over", "appended", "first", "opened"] {
+        fs::write(dir.path().join(name), name).expect("writes");
+    }
+    let sandbox = Sandbox::new(SandboxOptions {
+        watch_opens: true,
+        ..SandboxOptions::default()
+    })
+    .expect("a sandbox");
+    drop(sandbox.place(&dir.path().join("over")).expect("places"));
+    let script = format!(
+        "cd {}; cat read >new; cat read >over; cat read >>appended; cat first >/dev/null; \
+         echo x >>first; exec 3<>opened",
+        text(dir.path())
+    );
+    let mut shadow = start_sh(sandbox, &script);
+    shadow.wait().expect("ends");
+    let written = shadow.written();
+    for (name, expected) in [
+        ("new", true),
+        ("over", true),
+        ("appended", true),
+        ("read", false),
+        ("first", false),
+        ("opened", false),
+    ] {
+        let path = dir.path().join(name);
+        assert!(shadow.opened().contains(&path), "{name}");
+        assert_eq!(written.contains(&path), expected, "{name}: {written:?}");
+    }
+    assert_eq!(
+        fs::read_to_string(dir.path().join("over")).expect("reads"),
+        "over"
+    );
+}
+
+#[test]
 fn many_at_once() {
     need_isolation!("many_at_once");
     let before = mounts();

@@ -226,7 +226,8 @@ impl<'a> Generator<'a> {
             return self.sampled(inputs, samples, true);
         }
         // Nothing on the command line: a look at what it opens may find more.
-        let rung = self.prefix(&inputs, Duration::from_millis(400))?;
+        let wall = self.left().mul_f64(0.4);
+        let rung = self.prefix(&inputs, Duration::from_millis(400), wall)?;
         if let Some(what) = self.missed_stdin(&rung, false) {
             return Ok(self.without_stdin(inputs, Source::Prefix, rung, &what));
         }
@@ -542,7 +543,12 @@ impl<'a> Generator<'a> {
 
     /// The real thing from its beginning, stopped after so much CPU time or a small part of its
     /// input.
-    fn prefix(&mut self, inputs: &[Input], cpu: Duration) -> Result<Rung, ShadowError> {
+    fn prefix(
+        &mut self,
+        inputs: &[Input],
+        cpu: Duration,
+        wall: Duration,
+    ) -> Result<Rung, ShadowError> {
         self.shadows += 1;
         (self.progress)(self.shadows, None);
         let files: Vec<&Input> = inputs
@@ -559,7 +565,7 @@ impl<'a> Generator<'a> {
             limits: Limits::default(),
             allowance: Allowance {
                 cpu,
-                wall: self.left(),
+                wall,
                 ..self.machine_share()
             },
             network: self.task.network,
@@ -596,7 +602,7 @@ impl<'a> Generator<'a> {
     /// What is left where nothing can be made smaller.
     fn prefix_only(mut self, inputs: Vec<Input>) -> Result<Ladder, ShadowError> {
         let cpu = self.left().mul_f64(0.6);
-        let rung = self.prefix(&inputs, cpu)?;
+        let rung = self.prefix(&inputs, cpu, self.left())?;
         if let Some(what) = self.missed_stdin(&rung, false) {
             return Ok(self.without_stdin(inputs, Source::Prefix, rung, &what));
         }

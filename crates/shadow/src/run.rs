@@ -139,7 +139,8 @@ pub fn run(
 ) -> Result<ShadowRun, ShadowError> {
     let allowance = spec.allowance;
     let limits = Limits {
-        idle: true,
+        // Setting up is a matter of milliseconds that a busy machine must not make seconds of.
+        idle: false,
         // The files it writes are charged to it too.
         memory_max: Some(allowance.memory + allowance.scratch),
         pids: Some(spec.limits.pids.unwrap_or(4096)),
@@ -183,6 +184,11 @@ pub fn run(
         },
     )?;
     let process = sandbox.start(program)?;
+    environment.adopt(process.init_pid());
+    environment.set_limits(&Limits {
+        idle: true,
+        ..limits
+    })?;
     recorder.discount_isolation(&environment)?;
     // Ends with the last of the shadow's processes.
     let drain = thread::spawn(move || {
@@ -249,6 +255,12 @@ impl Watch<'_> {
                 break (Ended::Pressure, None);
             }
         };
+        // What is left to do, dying and cleaning up, must not wait for a machine that is busy. Where
+        // this is refused it takes longer.
+        let _ = self.environment.set_limits(&Limits {
+            idle: false,
+            ..self.environment.limits()
+        });
         if exit.is_none() {
             self.process.kill();
         }
