@@ -102,7 +102,7 @@ impl Job<'_> {
             }
             chosen_from.push((path, bytes));
         }
-        for (path, bytes) in self.choose(chosen_from, done.files == 0, random) {
+        for (path, bytes) in self.choose(chosen_from, done.data <= 0.0, random) {
             self.copy(path, destination, &mut done)?;
             done.data += bytes as f64;
         }
@@ -123,7 +123,8 @@ impl Job<'_> {
     }
 
     /// A fraction of the files, evenly over their sizes: of files in order of size every n-th, from
-    /// a random one on.
+    /// a random one on. With `at_least_one`, where that comes to nothing, one of middle size: of
+    /// no data at all there is nothing to learn.
     #[expect(clippy::cast_precision_loss, reason = "counts of files")]
     fn choose<'f>(
         &self,
@@ -145,8 +146,10 @@ impl Job<'_> {
             })
             .map(|(_, (file, _))| *file)
             .collect();
-        if chosen.is_empty() && at_least_one {
-            chosen.extend(files.get(middle).map(|(file, _)| *file));
+        let holds_some = |file: &&((&Path, u64), u64)| file.0.1 > 0;
+        if at_least_one && !chosen.iter().any(|(_, bytes)| *bytes > 0) {
+            let one = files[middle..].iter().find(holds_some);
+            chosen.extend(one.map(|(file, _)| *file));
         }
         chosen
     }
