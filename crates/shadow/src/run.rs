@@ -185,11 +185,11 @@ pub fn run(
     )?;
     let process = sandbox.start(program)?;
     environment.adopt(process.init_pid());
+    recorder.discount_isolation(&environment)?;
     environment.set_limits(&Limits {
         idle: true,
         ..limits
     })?;
-    recorder.discount_isolation(&environment)?;
     // Ends with the last of the shadow's processes.
     let drain = thread::spawn(move || {
         let mut output = output;
