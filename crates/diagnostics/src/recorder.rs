@@ -36,6 +36,8 @@ pub struct RecorderOptions {
     pub pace: Pace,
     /// The inputs whose reading is followed, by the paths that the command sees.
     pub inputs: Vec<PathBuf>,
+    /// Memory charged to the environment that isn't the command's, beside what is there already.
+    pub overhead: Bytes,
     /// Look at `/proc` too (progress, read calls, threads), not only at the counters.
     pub processes: bool,
 }
@@ -72,7 +74,8 @@ impl Recorder {
         environment: &Environment,
         options: RecorderOptions,
     ) -> Result<Self, EnvironmentError> {
-        let base = environment.usage()?;
+        let mut base = environment.usage()?;
+        base.kernel = base.kernel + options.overhead;
         Ok(Recorder {
             progress: Progress::new(options.inputs.iter().cloned()),
             next: options.pace.shortest,
@@ -88,26 +91,6 @@ impl Recorder {
             file_rss: Bytes::ZERO,
             paused: Duration::ZERO,
         })
-    }
-
-    /// Takes what the environment holds now for the cost of the isolation itself, as far as it is
-    /// no more than 2 MiB; to be called as soon as the command has been started.
-    ///
-    /// # Errors
-    /// Where the environment's counters cannot be read.
-    pub fn discount_isolation(
-        &mut self,
-        environment: &Environment,
-    ) -> Result<(), EnvironmentError> {
-        const MOST: Bytes = Bytes::mib(2);
-        // A program that was just started has this much at least.
-        const OWN: Bytes = Bytes::kib(128);
-        let now = environment.usage()?.memory();
-        let added = now.saturating_sub(self.base.memory());
-        if added <= MOST {
-            self.base.kernel = self.base.kernel + added.saturating_sub(OWN);
-        }
-        Ok(())
     }
 
     /// Time since the start, less the pauses.
@@ -140,17 +123,19 @@ impl Recorder {
         &self.usage
     }
 
-    /// Looks once. `foreign` is memory charged to the environment that isn't the command's need
-    /// (the files of a scratch tmpfs).
+    /// Looks once. `foreign` tells the memory charged to the environment that isn't the command's
+    /// need (the files of a scratch tmpfs); it is asked after the counters were read, so that what
+    /// is written meanwhile is not taken for need.
     ///
     /// # Errors
     /// Where the environment's counters cannot be read.
     pub fn sample(
         &mut self,
         environment: &Environment,
-        foreign: Bytes,
+        foreign: impl FnOnce() -> Bytes,
     ) -> Result<(), EnvironmentError> {
         let usage = environment.usage()?;
+        let foreign = foreign();
         let mut scan = Scan::default();
         if self.options.processes {
             let pids = environment.pids()?;

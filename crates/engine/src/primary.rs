@@ -83,6 +83,7 @@ pub(crate) fn run(
             pace: Pace::LIGHT,
             inputs: Vec::new(),
             processes: false,
+            overhead: Bytes::ZERO,
         },
     )?;
     let oom_before = host.oom_kills();
@@ -182,7 +183,7 @@ impl Primary<'_> {
             if let Some(events) = &mut events {
                 events.read()?;
             }
-            self.recorder.sample(&self.environment, Bytes::ZERO)?;
+            self.recorder.sample(&self.environment, || Bytes::ZERO)?;
             if !self.start.strict {
                 self.make_room()?;
             }

@@ -312,11 +312,12 @@ fn oracle(task: &Task) -> Score {
 /// The first allocation, and the score over all attempts.
 fn play(method: &mut dyn Method, known: &Known<'_>, task: &Task, limits: &Limits) -> (f64, Score) {
     let mut score = oracle(task);
-    let first = method
-        .first(known)
-        .or(known.requested)
-        .unwrap_or(limits.unknown)
-        .max(0.0);
+    let first = match method.first(known) {
+        // A user may know of larger nodes than we were told of; a method can't.
+        Some(a) if Some(a) != known.requested => a.min(limits.node),
+        other => other.or(known.requested).unwrap_or(limits.unknown),
+    }
+    .max(0.0);
     let mut allocation = first;
     let mut attempt = 0;
     while allocation < task.peak {

@@ -97,6 +97,7 @@ pub struct Generator<'a> {
     notes: Vec<String>,
     wasted: Vec<Rung>,
     shadows: usize,
+    overhead: Bytes,
 }
 
 /// The smallest sample worth a shadow, in bytes of content.
@@ -128,6 +129,7 @@ impl<'a> Generator<'a> {
             notes: Vec::new(),
             wasted: Vec::new(),
             shadows: 0,
+            overhead: Bytes::ZERO,
         }
     }
 
@@ -220,6 +222,7 @@ impl<'a> Generator<'a> {
     /// # Errors
     /// Where no shadow can be made at all: no isolation, no environment, or no such command.
     pub fn generate(mut self, inputs: Vec<Input>) -> Result<Ladder, ShadowError> {
+        self.overhead = self.measure_overhead();
         if !self.task.vary.is_empty() {
             return self.varied(inputs);
         }
@@ -257,6 +260,37 @@ impl<'a> Generator<'a> {
             .cloned()
             .collect();
         input::merge_opened(inputs, &read, &self.task.argv, &self.task.cwd).inputs
+    }
+
+    /// Memory that a shadow of next to nothing (`true`) takes: namespaces, mounts and their first
+    /// process. Nothing where there is no such program.
+    fn measure_overhead(&self) -> Bytes {
+        // A program that does nothing has this much of its own.
+        const OWN: Bytes = Bytes::kib(160);
+        const MOST: Bytes = Bytes::mib(4);
+        let spec = ShadowSpec {
+            argv: vec!["true".into()],
+            env: self.task.env.clone(),
+            cwd: self.task.cwd.clone(),
+            stdin: ShadowInput::Nothing,
+            limits: Limits::default(),
+            allowance: Allowance {
+                cpu: Duration::from_millis(100),
+                wall: Duration::from_millis(300),
+                ..self.machine_share()
+            },
+            network: self.task.network,
+            inputs: Vec::new(),
+            watch_opens: false,
+            overhead: Bytes::ZERO,
+            progress: None,
+        };
+        match run(self.host, spec, &mut |_| Ok(()), self.cancelled) {
+            Ok(empty) if empty.complete() => {
+                empty.recording.peak_memory.saturating_sub(OWN).min(MOST)
+            }
+            _ => Bytes::ZERO,
+        }
     }
 
     fn samples(&self, inputs: &[Input]) -> Samples {
@@ -523,6 +557,7 @@ impl<'a> Generator<'a> {
             network: self.task.network,
             inputs: filler.watched(),
             watch_opens,
+            overhead: self.overhead,
             progress: None,
         };
         let run = run(
@@ -574,6 +609,7 @@ impl<'a> Generator<'a> {
             network: self.task.network,
             inputs: files.iter().map(|i| i.real.clone()).collect(),
             watch_opens: true,
+            overhead: self.overhead,
             progress: (bytes > Bytes::ZERO).then(|| bytes.scale(PREFIX)),
         };
         let run = run(self.host, spec, &mut |_| Ok(()), self.cancelled)?;
@@ -657,6 +693,7 @@ impl<'a> Generator<'a> {
                 network: self.task.network,
                 inputs: Vec::new(),
                 watch_opens: false,
+                overhead: self.overhead,
                 progress: None,
             };
             let run = run(self.host, spec, &mut |_| Ok(()), self.cancelled)?;

@@ -55,6 +55,8 @@ pub struct ShadowSpec {
     pub inputs: Vec<PathBuf>,
     /// Note which files it opens.
     pub watch_opens: bool,
+    /// Memory that the isolation itself takes, not to be counted as the command's.
+    pub overhead: Bytes,
     /// Stop when it has come so far through its inputs.
     pub progress: Option<Bytes>,
 }
@@ -175,17 +177,17 @@ pub fn run(
         stderr: Stream::Fd(stderr.try_clone().map_err(ShadowError::ErrorOutput)?.into()),
     };
     let waiting = Waiting::start(host, &environment);
-    let mut recorder = Recorder::start(
+    let recorder = Recorder::start(
         &environment,
         RecorderOptions {
             pace: Pace::CLOSE,
             inputs: spec.inputs,
             processes: true,
+            overhead: spec.overhead,
         },
     )?;
     let process = sandbox.start(program)?;
     environment.adopt(process.init_pid());
-    recorder.discount_isolation(&environment)?;
     environment.set_limits(&Limits {
         idle: true,
         ..limits
@@ -294,8 +296,9 @@ impl Watch<'_> {
     }
 
     fn look(&mut self) -> Result<(), ShadowError> {
-        let scratch = self.process.scratch_used();
-        self.recorder.sample(self.environment, scratch)?;
+        let process = &self.process;
+        self.recorder
+            .sample(self.environment, || process.scratch_used())?;
         self.waiting.look(self.environment);
         Ok(())
     }

@@ -52,6 +52,9 @@ fn noise(memory: f64) -> f64 {
     (0.007 * memory).hypot(128.0 * 1024.0)
 }
 
+/// Where the peaks alone say this clearly that memory grows in proportion, a curve inside a run
+/// does not overrule them: programs that read ahead, or put pieces together, have such curves.
+const PLAIN: f64 = 0.6;
 /// What small peaks are uncertain by, in bytes.
 const STEPS: f64 = 384.0 * 1024.0;
 /// Points inside one run are not independent of each other: all of them together count as so many.
@@ -67,7 +70,9 @@ pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let largest = rungs.last()?;
     let (bias, sigma) = PRIOR.at(whole / largest.size);
     let peaks: Vec<_> = rungs.iter().map(peak).collect();
-    let inside = inside(largest).filter(|_| depends_on_position(&rungs));
+    let inside = inside(largest)
+        .filter(|_| gathers(&rungs) < PLAIN)
+        .filter(|_| depends_on_position(&rungs));
     let laws = match &inside {
         // The curve while reading tells the shape; the peak, which may come later, the level.
         Some(inside) => {

@@ -6,11 +6,13 @@
 //! at twenty to several hundred times the size, with an interval that holds.
 //!
 //! # Approach
-//! Runs have phases: start-up, reading the input, and what comes after the end of the input. Each
-//! is extrapolated by growth laws of its own ([`growth`]), weighted by how well the rungs support
-//! them, and the phases are put together again. What small runs cannot know (caches that no
-//! longer hold the working set, buffers that fill) is a learned bias and width by the factor of
-//! the extrapolation ([`calibration`]).
+//! Growth laws ([`growth`]) are fitted to the rungs and weighted by how well they explain them, by
+//! how common such growth is among programs, and by an Occam factor, so that growth is believed
+//! only where it stands out from the noise. Where reading is followed, the curve of memory inside
+//! the largest run shows growth that slows down before a further rung could. How CPU time grows is
+//! told apart by how memory does: work record by record costs the same for each, what is gathered
+//! costs more the more there is. What small runs cannot know is a width by the factor of the
+//! extrapolation ([`calibration`]), with heavy tails.
 
 mod calibration;
 mod cores;
@@ -18,7 +20,6 @@ mod cpu;
 mod growth;
 mod memory;
 mod mixture;
-mod phases;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,6 @@ use crate::Predictive;
 pub use cores::busiest_cores;
 pub use cpu::{cpu, wall};
 pub use memory::{amount, memory};
-pub use phases::Phases;
 
 /// One run on a part of the task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             capacity: 256,
-            calibration_step: 0.02,
+            calibration_step: 0.04,
             change_slack: 1.0,
             change_threshold: 5.0,
         }
