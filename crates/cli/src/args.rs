@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use foreshadow_engine::{Network, Vary};
 use foreshadow_quantity::{Bytes, Cores};
+use foreshadow_replay::cli::ReplayArgs;
 
 use crate::budget::{self, BudgetPart};
 
@@ -23,6 +24,9 @@ use crate::budget::{self, BudgetPart};
 
   Run a training inside what was predicted, with the comparison after:
       foreshadow run -- python3 train.py data.csv
+
+  What would predictions have saved on the tasks of a trace?
+      foreshadow replay trace.txt
 
   What can this machine do for us, and what is missing?
       foreshadow doctor
@@ -66,6 +70,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     History(HistoryArguments),
     Accuracy(AccuracyArguments),
+    Replay(ReplayArgs),
     Doctor(DoctorArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),

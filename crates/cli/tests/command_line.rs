@@ -17,7 +17,7 @@ fn help_shows_examples_of_every_verb() {
         text.contains("EXAMPLES") && text.contains("EXIT CODES"),
         "{text}"
     );
-    for verb in ["predict", "run", "history", "completions", "man"] {
+    for verb in ["predict", "run", "history", "replay", "completions", "man"] {
         assert!(text.contains(verb), "{verb}");
         let help = run(home.path(), &[verb, "--help"]);
         assert_eq!(help.status.code(), Some(0));

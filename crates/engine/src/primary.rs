@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use foreshadow_diagnostics::{Pace, Recorder, RecorderOptions, Recording};
 use foreshadow_environment::{
-    Environment, Exit, Host, Limits, Process, Program, Role, Signals, Totals, Weight, wait_readable,
+    Environment, Exit, Feature, Host, Limits, Process, Program, Role, Signals, Totals, Weight,
+    wait_readable,
 };
 use foreshadow_quantity::{Bytes, Cores};
 
 use crate::contract::{Adjustment, CauseOfDeath};
 use crate::error::EngineError;
+use crate::request::Progress;
 
 /// What a primary starts with.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,6 +30,8 @@ pub(crate) struct Start {
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub recording: Recording,
+    /// What it was given, as far as this machine holds it to that.
+    pub start: Start,
     pub exit: Exit,
     pub cause_of_death: Option<CauseOfDeath>,
     pub adjustments: Vec<Adjustment>,
@@ -48,6 +52,7 @@ pub(crate) fn run(
     signals: &Signals,
     command: (Vec<OsString>, Vec<(OsString, OsString)>, PathBuf),
     start: Start,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Finished, EngineError> {
     let (argv, env, cwd) = command;
     let program = Program {
@@ -59,6 +64,8 @@ pub(crate) fn run(
         stderr: foreshadow_environment::Stream::Inherit,
     };
     let environment = Environment::create(host, Role::Primary, &limits(start, start.memory))?;
+    let start = held(&environment, start, progress);
+    progress(Progress::Running);
     // Where the kernel can park a task at its limit, it waits there until it is grown.
     let parks = !start.strict && start.memory.is_some() && environment.set_oom_pause(true)?;
     let soft = !start.strict && !parks;
@@ -96,6 +103,31 @@ pub(crate) fn run(
         throttled: (Duration::ZERO, Duration::ZERO),
     }
     .until_end(oom_before)
+}
+
+/// What of a start this machine can hold a command to; what it can't is said.
+fn held(environment: &Environment, start: Start, progress: &mut dyn FnMut(Progress)) -> Start {
+    let missing = environment.unsupported();
+    let why = |feature| missing.iter().find(|m| m.feature == feature);
+    let memory = start.memory.and(why(Feature::MemoryMax));
+    let cores = start.cores.and(why(Feature::Cores));
+    let what = match (memory, cores) {
+        (None, None) => return start,
+        (Some(_), None) => "memory is",
+        (None, Some(_)) => "cores are",
+        (Some(_), Some(_)) => "memory and cores are",
+    };
+    if let Some(missing) = memory.or(cores) {
+        progress(Progress::Note(format!(
+            "the command's {what} not limited here: {} (foreshadow doctor tells more)",
+            missing.reason
+        )));
+    }
+    Start {
+        memory: start.memory.filter(|_| memory.is_none()),
+        cores: start.cores.filter(|_| cores.is_none()),
+        ..start
+    }
 }
 
 /// Live work comes before all that shares the machine with it unasked.
@@ -273,6 +305,7 @@ impl Primary<'_> {
             (Some(before), Some(after)) if after > before
         );
         Finished {
+            start: self.start,
             cause_of_death: cause_of_death(exit, killed_here, killed_by_host),
             recording,
             exit,
@@ -306,6 +339,35 @@ fn cause_of_death(exit: Exit, killed_here: bool, killed_by_host: bool) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_without_limits_claims_none() {
+        let host = Host::without_control_groups();
+        let signals = Signals::terminating().unwrap();
+        let mut notes = Vec::new();
+        let start = Start {
+            memory: Some(Bytes::mib(64)),
+            cores: Some(Cores::whole(1)),
+            strict: false,
+        };
+        let argv = vec!["/bin/sh".into(), "-c".into(), "exit 3".into()];
+        let finished = run(
+            &host,
+            &signals,
+            (argv, Vec::new(), "/".into()),
+            start,
+            &mut |p| {
+                if let Progress::Note(note) = p {
+                    notes.push(note);
+                }
+            },
+        )
+        .unwrap();
+        assert_eq!(finished.exit, Exit::Code(3));
+        assert_eq!((finished.start.memory, finished.start.cores), (None, None));
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("memory and cores are not limited here"));
+    }
 
     #[test]
     fn deaths_are_told_apart() {

@@ -37,7 +37,6 @@ impl Session<'_> {
         };
         let task = self.begin(request, &made, progress);
         self.keep_for_run(&made, task.as_ref(), progress);
-        progress(Progress::Running);
         let argv = foreshadow_shadow::Vary::apply(
             &request
                 .task
@@ -57,6 +56,7 @@ impl Session<'_> {
             self.signals,
             (argv, request.task.env.clone(), request.task.cwd.clone()),
             start,
+            progress,
         )?;
         self.finish(task.as_ref(), &finished, progress);
         Ok(Outcome {
@@ -74,8 +74,8 @@ impl Session<'_> {
             cause_of_death: finished.cause_of_death,
             prediction: (request.predict && predicted).then_some(made.document),
             reservation: Some(Reservation {
-                memory_bytes: start.memory,
-                cores: start.cores,
+                memory_bytes: finished.start.memory,
+                cores: finished.start.cores,
                 time_limit_seconds: None,
             }),
             actual: actual(&finished),

@@ -17,7 +17,16 @@ use crate::{Options, Report};
 const FAILED: u8 = 125;
 
 /// What would have been saved: play a trace of finished tasks against several ways to size them
+///
+/// Traces of Nextflow, sacct (Slurm), the Standard Workload Format and `foreshadow history --json`
+/// are understood. Every task is sized by each method from what was known before it; what it
+/// really used then tells the waste, and how often it would have been killed.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = "EXAMPLES:
+  foreshadow replay trace.txt
+  sacct -aP --format=ALL | foreshadow replay - --html report.html
+  foreshadow replay trace.txt --emit nextflow --emit-file memory.config
+  foreshadow history --json | foreshadow replay - --json")]
 pub struct ReplayArgs {
     /// The trace, compressed with gzip or not; - reads standard input
     pub trace: PathBuf,

@@ -102,6 +102,8 @@ pub struct Generator<'a> {
 
 /// The smallest sample worth a shadow, in bytes of content.
 const LEAST: f64 = 4.0 * 1024.0;
+/// After a failure a sample is so many times larger.
+const RETRY: f64 = 8.0;
 /// Waiting of shadows that is worth a word: so long altogether, in seconds ...
 const LOAD_SECONDS: f64 = 0.3;
 /// ... and this share of the time in which they wanted a processor.
@@ -445,8 +447,9 @@ impl<'a> Generator<'a> {
                     self.note(format!("a shadow failed: {why}"));
                     break;
                 }
-                // A sample may be too small to make sense, or lack what must come together.
-                least = (least * 16.0).max(fraction * 16.0 * scale.size);
+                // A sample may be too small to make sense, or lack what must come together. What
+                // was asked for may have come out larger: a directory holds one file at the least.
+                least = (least * RETRY).max(achieved.max(fraction) * RETRY * scale.size);
                 if failures == 2 {
                     strategy = Strategy::Random;
                 }

@@ -495,6 +495,41 @@ fn directories_by_number_and_size() {
 }
 
 #[test]
+fn the_smallest_sample_of_a_directory_holds_data() {
+    let dir = Scratch::new();
+    let root = dir.path().join("data");
+    fs::create_dir(&root).unwrap();
+    let sizes: Vec<usize> = (0..37).map(|i| i * 100).collect();
+    let all: usize = sizes.iter().sum();
+    for (i, size) in sizes.iter().enumerate() {
+        fs::write(root.join(format!("{i}.c")), "x".repeat(*size)).unwrap();
+    }
+    // These stay whole in every sample, and are no part of the data.
+    fs::write(root.join("Makefile"), "all:\n").unwrap();
+    fs::write(root.join(".hidden"), "x").unwrap();
+    let mut samples = Samples::new(&[input(&root)], 1);
+    for (n, fraction) in [1e-6, 1e-3, 0.01, 0.02, 0.1].into_iter().enumerate() {
+        let out = dir.path().join(format!("out{n}"));
+        let report = samples
+            .write_directory(0, fraction, Strategy::Contiguous, &out, &[])
+            .unwrap();
+        let held: u64 = fs::read_dir(&out)
+            .unwrap()
+            .map(Result::unwrap)
+            .filter(|e| e.path().extension().is_some_and(|x| x == "c"))
+            .map(|e| e.metadata().unwrap().len())
+            .sum();
+        assert!(held > 0, "{fraction}");
+        let true_fraction = held as f64 / all as f64;
+        assert!(
+            (report.fraction - true_fraction).abs() < 1e-9,
+            "{fraction}: {report:?}"
+        );
+        assert!(out.join("Makefile").exists() && out.join(".hidden").exists());
+    }
+}
+
+#[test]
 fn few_large_files_are_shortened() {
     let dir = Scratch::new();
     let root = dir.path().join("data");

@@ -25,6 +25,7 @@ pub(crate) fn execute(arguments: Arguments) -> Result<u8, Failure> {
         Command::Run(a) => run::execute(a, &config, verbose),
         Command::History(a) => history::execute(&a).map(|()| 0),
         Command::Accuracy(a) => accuracy::execute(&a).map(|()| 0),
+        Command::Replay(a) => Ok(foreshadow_replay::cli::run(&a)),
         Command::Doctor(a) => doctor::execute(&a).map(|()| 0),
         Command::Completions(a) => pages::completions(&a).map(|()| 0),
         Command::Man(a) => pages::man(&a).map(|()| 0),

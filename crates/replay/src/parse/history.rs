@@ -1,4 +1,5 @@
-//! Outcomes of this program (`foreshadow.outcome/1`), one JSON object a line or an array of them.
+//! Outcomes of this program (`foreshadow.outcome/1`), one JSON object a line or an array of them,
+//! and its history (`foreshadow.history/1`), one object over many lines.
 
 use std::io::BufRead;
 
@@ -20,10 +21,12 @@ struct Outcome {
     signal: Option<serde_json::Value>,
     #[serde(default)]
     cause_of_death: Option<String>,
-    #[serde(default)]
+    #[serde(default, alias = "started")]
     started_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, alias = "ended")]
     finished_at: Option<String>,
+    #[serde(default)]
+    input_bytes: Option<f64>,
     #[serde(default)]
     reservation: Option<Reservation>,
     #[serde(default)]
@@ -31,6 +34,13 @@ struct Outcome {
     #[serde(default)]
     prediction: Option<Predicted>,
     actual: Option<Actual>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Document {
+    List(Vec<serde_json::Value>),
+    History { tasks: Vec<serde_json::Value> },
 }
 
 #[derive(Deserialize)]
@@ -98,17 +108,17 @@ pub(super) fn read<R: BufRead>(
         }
         trace.features.push(name.clone());
     }
-    let array = lines
+    let one_document = lines
         .peek()?
-        .is_some_and(|l| l.trim_start().starts_with('['));
-    if array {
+        .is_some_and(|l| l.trim_start().starts_with('[') || l.trim() == "{");
+    if one_document {
         let mut text = String::new();
         while let Some(line) = lines.next() {
             text.push_str(line);
             text.push('\n');
         }
-        match serde_json::from_str::<Vec<serde_json::Value>>(&text) {
-            Ok(all) => {
+        match serde_json::from_str::<Document>(&text) {
+            Ok(Document::List(all) | Document::History { tasks: all }) => {
                 for value in all {
                     take(serde_json::from_value(value), &mut trace);
                 }
@@ -171,6 +181,7 @@ fn row(o: &Outcome, trace: &mut Trace) -> Result<(), &'static str> {
             .collect::<Option<Vec<f64>>>()
             .map(|b| b.iter().sum::<f64>())
     });
+    let input_bytes = o.input_bytes.or(input_bytes);
     let process = trace.process(name);
     let values: Vec<f64> = trace
         .features

@@ -23,6 +23,9 @@ const SHORTENED: u64 = 64 << 10;
 
 /// Kinds of files that are so few, compared with the most frequent kind, stay whole ...
 const ODD_SHARE: f64 = 0.05;
+/// ... or so few, among more than a handful ...
+const ODD_COUNT: usize = 2;
+const HANDFUL: usize = 8;
 /// ... where they are no larger than this.
 const ODD_SIZE: u64 = 64 << 10;
 
@@ -68,7 +71,7 @@ impl Job<'_> {
             let path = entry.path.as_path();
             if self.keep.iter().any(|k| path.file_name() == Some(k)) || odd.contains(path) {
                 self.copy(path, destination, &mut done)?;
-            } else if path.iter().any(|c| c.as_bytes().starts_with(b".")) {
+            } else if is_hidden(path) {
                 hidden.push((path, bytes));
             } else {
                 data.push((path, bytes));
@@ -102,7 +105,7 @@ impl Job<'_> {
             }
             chosen_from.push((path, bytes));
         }
-        for (path, bytes) in self.choose(chosen_from, done.files == 0, random) {
+        for (path, bytes) in self.choose(chosen_from, done.data <= 0.0, random) {
             self.copy(path, destination, &mut done)?;
             done.data += bytes as f64;
         }
@@ -123,7 +126,8 @@ impl Job<'_> {
     }
 
     /// A fraction of the files, evenly over their sizes: of files in order of size every n-th, from
-    /// a random one on.
+    /// a random one on. With `at_least_one`, where that comes to nothing, one of middle size: of
+    /// no data at all there is nothing to learn.
     #[expect(clippy::cast_precision_loss, reason = "counts of files")]
     fn choose<'f>(
         &self,
@@ -145,8 +149,10 @@ impl Job<'_> {
             })
             .map(|(_, (file, _))| *file)
             .collect();
-        if chosen.is_empty() && at_least_one {
-            chosen.extend(files.get(middle).map(|(file, _)| *file));
+        let holds_some = |file: &&((&Path, u64), u64)| file.0.1 > 0;
+        if at_least_one && !chosen.iter().any(|(_, bytes)| *bytes > 0) {
+            let one = files[middle..].iter().find(holds_some);
+            chosen.extend(one.map(|(file, _)| *file));
         }
         chosen
     }
@@ -161,7 +167,9 @@ impl Job<'_> {
                 .entries
                 .iter()
                 .filter_map(|entry| match entry.kind {
-                    EntryKind::File { bytes } => Some((entry.path.as_path(), bytes)),
+                    EntryKind::File { bytes } if !is_hidden(&entry.path) => {
+                        Some((entry.path.as_path(), bytes))
+                    }
                     _ => None,
                 })
         };
@@ -170,7 +178,10 @@ impl Job<'_> {
             *kinds.entry(path.extension()).or_default() += 1;
         }
         let most = kinds.values().copied().max().unwrap_or(0);
-        let few = |path: &Path| kinds[&path.extension()] as f64 <= ODD_SHARE * most as f64;
+        let few = |path: &Path| {
+            let count = kinds[&path.extension()];
+            count as f64 <= ODD_SHARE * most as f64 || count <= ODD_COUNT && most >= HANDFUL
+        };
         let odd = files().filter(|(path, bytes)| *bytes <= ODD_SIZE && few(path));
         odd.map(|(path, _)| path).collect()
     }
@@ -287,6 +298,10 @@ impl Job<'_> {
             source,
         }
     }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.iter().any(|c| c.as_bytes().starts_with(b"."))
 }
 
 /// Gives a copy the mode and time of its source, as far as it may: programs may look at them.
