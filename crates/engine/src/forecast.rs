@@ -129,7 +129,16 @@ fn memory_to_ask_for(memory: &Predictive, machine: Bytes) -> Bytes {
 
 /// What the extrapolation works with: the shadows of which it is known what part they did.
 pub(crate) fn rungs(of: &[shadow::Rung], cpus: Cores) -> Vec<Rung> {
-    of.iter().filter_map(|one| rung(one, cpus)).collect()
+    of.iter()
+        .filter_map(|one| rung(one, cpus))
+        .flat_map(|rung| {
+            if rung.complete {
+                vec![rung]
+            } else {
+                extrapolation::beginnings(&rung)
+            }
+        })
+        .collect()
 }
 
 /// A shadow's recording in the form of the extrapolation; `None` where it isn't known what part of

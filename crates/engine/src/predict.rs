@@ -380,6 +380,11 @@ fn abstention(ladder: Option<&Ladder>, explain: &[String]) -> String {
         Some(Ladder {
             failure: Some(why), ..
         }) => why.clone(),
+        Some(ladder) if ladder.rungs.iter().any(|r| r.fraction.is_some()) => {
+            "only one shadow came to its end within the budget, and one alone can't tell how needs \
+             grow; allow more with --budget, or ask again when the machine is less busy"
+                .to_owned()
+        }
         Some(ladder) => {
             let used = ladder.rungs.first().map(|r| &r.run.recording);
             let seen = used.map_or(String::new(), |r| {

@@ -2,7 +2,7 @@ use super::calibration::Prior;
 use super::growth::{Observation, Shape, posterior};
 use super::memory::gathers;
 use super::mixture::{Component, mixture};
-use super::{Extrapolated, Rung, usable};
+use super::{Extrapolated, Rung, tells, usable};
 use crate::Predictive;
 
 /// Growth of CPU time where memory doesn't grow with the input: work record by record.
@@ -60,7 +60,7 @@ fn noise(cpu: f64) -> f64 {
 /// The CPU time of the whole, in seconds; `None` where no rung can be used.
 pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
-    let largest = rungs.last()?;
+    let largest = rungs.last().filter(|_| tells(&rungs, whole))?;
     let observe = |value: f64, rung: &Rung| Observation {
         size: rung.size,
         value,

@@ -1,7 +1,7 @@
 use super::calibration::Prior;
 use super::growth::{Law, Observation, Shape, posterior};
 use super::mixture::{Component, mixture};
-use super::{Extrapolated, Rung, usable};
+use super::{Extrapolated, Rung, tells, usable};
 use crate::Predictive;
 
 /// How likely each kind of growth of memory is before anything is known of a program.
@@ -66,7 +66,7 @@ const LEAST_LOOKS: usize = 8;
 /// The peak memory of the whole, in bytes; `None` where no rung can be used.
 pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
-    let largest = rungs.last()?;
+    let largest = rungs.last().filter(|_| tells(&rungs, whole))?;
     let (bias, sigma) = PRIOR.at(whole / largest.size);
     let peaks: Vec<_> = rungs.iter().map(peak).collect();
     let inside = inside(largest)
@@ -254,6 +254,9 @@ pub fn amount(points: &[(f64, f64)], whole: f64) -> Option<Predictive> {
         })
         .collect();
     let largest = points.iter().map(|p| p.size).reduce(f64::max)?;
+    if points.len() < 2 && largest < 0.999 * whole {
+        return None;
+    }
     let (_, sigma) = PRIOR.at(whole / largest);
     let laws = posterior(&points, &GROWTH);
     mixture(&components(&laws, |law| law.at(whole), sigma))

@@ -75,6 +75,36 @@ pub struct Extrapolated {
     pub explain: Vec<String>,
 }
 
+/// The beginning of a run, cut at a quarter, half and all of what it had read: as if each were a
+/// rung of its own. What comes after the end of the input is not seen this way. Empty where the
+/// reading wasn't followed.
+pub fn beginnings(run: &Rung) -> Vec<Rung> {
+    let mut out = Vec::new();
+    for part in [0.25, 0.5, 1.0] {
+        let Some(end) = run.curve.iter().position(|p| p.progress >= part) else {
+            continue;
+        };
+        let seen = &run.curve[..=end];
+        let at = seen[end];
+        out.push(Rung {
+            size: run.size * at.progress,
+            cpu: at.cpu,
+            wall: at.at,
+            memory: seen.iter().map(|p| p.memory).fold(0.0, f64::max),
+            complete: true,
+            curve: Vec::new(),
+            ..run.clone()
+        });
+    }
+    out
+}
+
+/// Whether a ladder tells anything of the whole: a rung that did all of it, or two that show how it
+/// grows. One smaller run alone says nothing of growth.
+fn tells(rungs: &[Rung], whole: f64) -> bool {
+    rungs.len() >= 2 || rungs.iter().any(|r| r.size >= 0.999 * whole)
+}
+
 /// The rungs that can be used, in order of size, those of one size taken together: of repeated
 /// runs the one with the least CPU time (the others were disturbed) and the most memory.
 fn usable(rungs: &[Rung]) -> Vec<Rung> {
@@ -103,4 +133,88 @@ fn usable(rungs: &[Rung]) -> Vec<Rung> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rung(size: f64) -> Rung {
+        Rung {
+            size,
+            cpu: 0.1 + 20.0 * size,
+            wall: 0.1 + 20.0 * size,
+            memory: 5e6 + 1e9 * size,
+            complete: true,
+            ..Rung::default()
+        }
+    }
+
+    #[test]
+    fn a_linear_program_is_extrapolated() {
+        let rungs = [0.002, 0.008, 0.03].map(rung);
+        let memory = memory(&rungs, 1.0).unwrap().predictive.quantile(0.5);
+        assert!((memory / 1.005e9 - 1.0).abs() < 0.05, "{memory}");
+        let cpu = cpu(&rungs, 1.0).unwrap().predictive;
+        assert!(cpu.quantile(0.1) < 20.1 && 20.1 < cpu.quantile(0.9));
+        let wall = wall(&rungs, 1.0, 4.0).unwrap().predictive;
+        assert!(wall.quantile(0.1) < 20.1 && 20.1 < wall.quantile(0.9));
+    }
+
+    #[test]
+    fn one_small_rung_says_nothing_of_growth_and_a_whole_one_everything() {
+        assert_eq!(memory(&[rung(0.01)], 1.0), None);
+        assert_eq!(cpu(&[rung(0.01)], 1.0), None);
+        let whole = cpu(&[rung(1.0)], 1.0).unwrap().predictive.quantile(0.5);
+        assert!((whole / 20.1 - 1.0).abs() < 0.05, "{whole}");
+    }
+
+    #[test]
+    fn a_beginning_is_several_rungs() {
+        let curve = (0..=100).map(f64::from);
+        let run = Rung {
+            size: 0.04,
+            complete: false,
+            curve: curve
+                .map(|i| Point {
+                    at: 0.01 * i,
+                    cpu: 0.01 * i,
+                    memory: 1e6 * i,
+                    progress: 0.01 * i,
+                })
+                .collect(),
+            ..Rung::default()
+        };
+        let rungs = beginnings(&run);
+        let sizes: Vec<f64> = rungs.iter().map(|r| r.size).collect();
+        assert_eq!(sizes, [0.01, 0.02, 0.04]);
+        let memory = memory(&rungs, 1.0).unwrap().predictive.quantile(0.5);
+        assert!((memory / 2.5e9 - 1.0).abs() < 0.05, "{memory}");
+        assert!(beginnings(&rung(0.01)).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_was_measured_the_quantiles_are_ordered(
+            runs in proptest::collection::vec(
+                (1e-6_f64..1.0, 0.0_f64..1e4, 0.0_f64..1e4, 0.0_f64..1e12), 0..6),
+        ) {
+            let rungs: Vec<Rung> = runs
+                .iter()
+                .map(|&(size, cpu, wall, memory)| Rung {
+                    size,
+                    cpu,
+                    wall,
+                    memory,
+                    complete: true,
+                    ..Rung::default()
+                })
+                .collect();
+            for found in [memory(&rungs, 1.0), cpu(&rungs, 1.0), wall(&rungs, 1.0, 2.0)] {
+                if let Some(found) = found {
+                    proptest::prop_assert!(found.predictive.quantiles().values().is_sorted());
+                }
+            }
+        }
+    }
 }
