@@ -93,5 +93,10 @@ def markdown(result, rows_too=True):
     parts.append(markdown_table(["foreshadow"] + [SHORT[r] for r in RESOURCES], spread))
     if rows_too:
         parts.append(markdown_table(HEADER, [cells(row) for row in result["programs"]]))
+        busy = [row["name"] for row in result["programs"] if row.get("others_cores", 0) > 0.3]
+        if busy:
+            parts.append(f"Other work kept the machine busy while these were predicted: {', '.join(busy)}.")
+        if doubtful := [row["name"] for row in result["programs"] if row.get("truth_doubts")]:
+            parts.append(f"The truth itself is less certain (see truth.py) for {', '.join(doubtful)}.")
         parts.append("✗ the truth lay outside p10–p90; ! the recommended memory was below the peak.")
     return "\n\n".join(parts) + "\n"

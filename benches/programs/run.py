@@ -5,7 +5,9 @@ Each program gets an empty state directory and an empty working directory. The
 truth comes from truth.py, which measures what isn't known yet.
 
     run.py [--set evaluation|calibration] [--binary PATH] [--only NAME]... [--json FILE]
-           [--docs FILE] [--budget BUDGET]... [--repeats 3]
+           [--docs FILE] [--budget BUDGET]... [--repeats 3] [--from FILE]
+
+--from takes the answers of an earlier run (its --json) instead of asking again.
 """
 
 import argparse
@@ -93,18 +95,33 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="of the truth")
     parser.add_argument("--json", metavar="FILE", default=str(CACHE / "results.json"))
     parser.add_argument("--docs", metavar="FILE", help="rewrites the results in docs/benchmarks.md")
+    parser.add_argument("--from", dest="earlier", metavar="FILE", help="score an earlier run's answers again")
     options = parser.parse_args()
-    if not os.access(options.binary, os.X_OK):
+    earlier = None
+    if options.earlier:
+        with open(options.earlier) as source:
+            earlier = json.load(source)
+        options.set = earlier["set"]
+    elif not os.access(options.binary, os.X_OK):
         sys.exit(f"{options.binary} is no program: cargo build --release -p foreshadow, or --binary PATH")
     rows, answers = [], {}
+    before = {row["name"]: row for row in earlier["programs"]} if earlier else {}
     for program in programs(options.set, options.only):
+        if earlier and program.name not in before:
+            continue
         true = truth(program, options.repeats)
-        warm(program)
-        others = Others()
-        answer, seconds, cpu, said, code = predict(program, options.binary, options.budget)
+        if earlier:
+            old, answer, said = before[program.name], earlier["answers"][program.name], ""
+            seconds, cpu, code = old["predict_wall_seconds"], old["predict_cpu_seconds"], old["exit_code"]
+            busy = old.get("others_cores", 0.0)
+        else:
+            warm(program)
+            others = Others()
+            answer, seconds, cpu, said, code = predict(program, options.binary, options.budget)
+            busy = others.cores(cpu)
         row = score(program.name, program.growth, true, answer, seconds, cpu)
         row["exit_code"] = code
-        row["others_cores"] = others.cores(cpu)
+        row["others_cores"] = busy
         rows.append(row)
         answers[program.name] = answer
         print(table([row], header=len(rows) == 1), flush=True)
@@ -114,7 +131,7 @@ def main():
             print(f"    {row['abstained']}", *(f"    {line}" for line in said.strip().splitlines()[-3:]), sep="\n")
     result = {
         "set": options.set,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": earlier["date"] if earlier else datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
         "summary": summarise(rows),
         "programs": rows,

@@ -78,6 +78,7 @@ def score(name, growth, truth, answer, seconds, own_cpu):
         "name": name,
         "growth": growth,
         "truth": {r: truth[r] for r in RESOURCES},
+        "truth_doubts": truth.get("doubts", []),
         "predict_wall_seconds": seconds,
         "predict_cpu_seconds": own_cpu,
         "method": answer["method"] if answer else "failed",
