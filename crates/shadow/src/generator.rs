@@ -360,6 +360,24 @@ impl<'a> Generator<'a> {
         ));
     }
 
+    /// How a shadow failed, and what may be the cause of it.
+    fn complaint(&self, run: &ShadowRun) -> String {
+        let why = complaint(run);
+        if self.task.network != NetworkAccess::None {
+            return why;
+        }
+        if run.stderr_tail.is_empty() {
+            return format!(
+                "{why}; should it need the network: a shadow has none unless --net limited gives \
+                 it some"
+            );
+        }
+        if wants_network(&run.stderr_tail) {
+            return format!("{why}; a shadow has no network unless --net limited gives it some");
+        }
+        why
+    }
+
     fn failed(self, inputs: Vec<Input>, source: Source, why: String) -> Ladder {
         let mut ladder = self.ladder(inputs, None, source, Vec::new());
         ladder.failure = Some(why);
@@ -436,7 +454,7 @@ impl<'a> Generator<'a> {
             let valid = valid(&rung.run);
             if rung.run.ended == Ended::ByItself && !valid {
                 failures += 1;
-                let why = complaint(&rung.run);
+                let why = self.complaint(&rung.run);
                 let wall = rung.run.recording.wall;
                 self.wasted.push(rung);
                 if failures >= 3 || wall > self.left() {
@@ -647,7 +665,10 @@ impl<'a> Generator<'a> {
         }
         match rung.run.ended {
             Ended::ByItself if !valid(&rung.run) => {
-                let why = format!("the command fails in its shadow: {}", complaint(&rung.run));
+                let why = format!(
+                    "the command fails in its shadow: {}",
+                    self.complaint(&rung.run)
+                );
                 self.wasted.push(rung);
                 Ok(self.failed(inputs, Source::Prefix, why))
             }
@@ -717,7 +738,7 @@ impl<'a> Generator<'a> {
             if valid {
                 rungs.push(rung);
             } else if rung.run.ended == Ended::ByItself {
-                let why = complaint(&rung.run);
+                let why = self.complaint(&rung.run);
                 self.wasted.push(rung);
                 self.note(format!("with smaller numbers the command fails: {why}"));
                 break;
@@ -807,6 +828,32 @@ fn complaint(run: &ShadowRun) -> String {
         Some(line) if !line.is_empty() => format!("{how}, \"{}\"", line.trim()),
         _ => how,
     }
+}
+
+/// Whether a complaint is that of a program without a network, in the words of the C library and
+/// of common programs.
+fn wants_network(stderr: &str) -> bool {
+    let stderr = stderr.to_ascii_lowercase();
+    [
+        "network is unreachable",
+        "no route to host",
+        "could not resolve",
+        "couldn't resolve",
+        "unable to resolve",
+        "cannot resolve",
+        "name resolution",
+        "name or service not known",
+        "nodename nor servname",
+        "unable to connect",
+        "failed to connect",
+        "could not connect",
+        "connection refused",
+        "getaddrinfo",
+        "no such host",
+        "dns error",
+    ]
+    .iter()
+    .any(|words| stderr.contains(words))
 }
 
 /// CPU time before any input was read.
