@@ -146,7 +146,7 @@ fn an_input_that_may_not_be_read() {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let secret = home.path().join("secret.csv");
     make_csv(&secret, 1000);
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     let ours = foreshadow(home.path());
     let mut command = Command::new(&program);
     command
