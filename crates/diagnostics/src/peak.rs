@@ -1,5 +1,9 @@
 use foreshadow_quantity::Bytes;
 
+/// The kernel charges pages in batches for each processor: its total can be this much above what is
+/// in use.
+const SLACK: Bytes = Bytes::mib(1);
+
 /// What is known about the highest memory of a run, from sources that each see a part.
 ///
 /// Sampling misses short spikes; the kernel's own peak misses none but counts page cache as well;
@@ -24,7 +28,9 @@ impl PeakEvidence {
     /// The peak without page cache: the highest value that some source proves.
     pub fn peak(&self) -> Bytes {
         match self.total {
-            Some(total) => self.sampled.max(total.saturating_sub(self.page_cache)),
+            Some(total) => self
+                .sampled
+                .max(total.saturating_sub(self.page_cache + SLACK)),
             None => self.sampled.max(self.largest_process),
         }
     }
@@ -44,7 +50,7 @@ mod tests {
             total: Some(MIB(700)),
             largest_process: MIB(90),
         };
-        assert_eq!(evidence.peak(), MIB(695));
+        assert_eq!(evidence.peak(), MIB(694));
     }
 
     #[test]

@@ -29,6 +29,10 @@ fn program() -> Program {
 }
 
 fn main() {
+    foreshadow_environment::raise_descriptor_limit();
+    if std::env::args().any(|argument| argument == "hundred") {
+        return hundred(&Host::detect());
+    }
     median("detect", 200, || drop(Host::detect()));
     let host = Host::detect();
     println!("{:?}", host.backend());
@@ -77,6 +81,7 @@ fn main() {
     median("pids", 2000, || {
         environment.pids().expect("pids");
     });
+    hundred(&host);
     let mut cores = 500;
     median("resize cores", 200, || {
         cores = if cores == 500 { 1000 } else { 500 };
@@ -86,4 +91,47 @@ fn main() {
         };
         environment.set_limits(&limits).expect("resize");
     });
+}
+
+/// Looks at 100 environments at 10 Hz, as recorders do: at CPU and memory each time, at all else each
+/// second.
+fn hundred(host: &Host) {
+    let mut running = Vec::new();
+    for _ in 0..100 {
+        let environment =
+            Environment::create(host, Role::Shadow, &Limits::default()).expect("an environment");
+        let mut program = program();
+        // Each does something from time to time.
+        let script = "while :; do sleep 1; done";
+        program.argv = ["/bin/sh", "-c", script].map(Into::into).to_vec();
+        let process = environment.spawn(program).expect("sh");
+        running.push((environment.usage().expect("usage"), environment, process));
+    }
+    let before = cpu_time();
+    let start = Instant::now();
+    for round in 1..=50 {
+        for (number, (usage, environment, _)) in running.iter_mut().enumerate() {
+            if (round + number) % 10 == 0 {
+                *usage = environment.usage().expect("usage");
+                environment.pressure().expect("pressure");
+            } else {
+                environment.refresh(usage).expect("usage");
+            }
+        }
+        std::thread::sleep(
+            (Duration::from_millis(100) * round as u32).saturating_sub(start.elapsed()),
+        );
+    }
+    let share = (cpu_time() - before).as_secs_f64() / start.elapsed().as_secs_f64();
+    println!(
+        "100 environments at 10 Hz: {:.2} % of a core",
+        share * 100.0
+    );
+}
+
+/// CPU time of this thread (`/proc/thread-self/schedstat`, in nanoseconds).
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("proc");
+    let nanos = text.split(' ').next().and_then(|n| n.parse().ok());
+    Duration::from_nanos(nanos.expect("a number"))
 }

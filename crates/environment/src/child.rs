@@ -277,9 +277,7 @@ fn exec(plan: &Plan<'_>) -> Failure {
         if path.is_null() {
             break;
         }
-        // SAFETY: all strings are closed by zero and all arrays by null, and outlive the call.
-        unsafe { libc::execve(path, plan.argv.as_ptr(), plan.env.as_ptr()) };
-        match errno() {
+        match try_path(plan, path) {
             libc::ENOENT | libc::ENOTDIR => {}
             libc::EACCES => worst = libc::EACCES,
             libc::ENOEXEC => {
@@ -297,6 +295,22 @@ fn exec(plan: &Plan<'_>) -> Failure {
         stage: Stage::Exec,
         errno: worst,
     }
+}
+
+/// Runs a path; returns only where that fails, with the error. A file that somebody has open for writing
+/// may be one that was written just now, whose descriptor another new process holds for the moment
+/// between its own fork and exec: that passes.
+fn try_path(plan: &Plan<'_>, path: *const c_char) -> c_int {
+    for _ in 0..50 {
+        // SAFETY: all strings are closed by zero and all arrays by null, and outlive the call.
+        unsafe { libc::execve(path, plan.argv.as_ptr(), plan.env.as_ptr()) };
+        if errno() != libc::ETXTBSY {
+            break;
+        }
+        // SAFETY: no memory is involved.
+        unsafe { libc::usleep(2_000) };
+    }
+    errno()
 }
 
 /// Runs `/bin/sh PATH ARGUMENTS`; returns only where that fails.

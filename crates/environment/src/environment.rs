@@ -166,6 +166,16 @@ impl Environment {
         self.backend.usage()
     }
 
+    /// Reads again what changes fast, CPU time and memory, at a small part of the cost of
+    /// [`Environment::usage`]; the other fields of `usage` stay as they are (kernel memory too, on
+    /// version 1), and memory too where no process ran since.
+    ///
+    /// # Errors
+    /// Where the kernel's counters cannot be read.
+    pub fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError> {
+        self.backend.refresh(usage)
+    }
+
     /// Time lost to waiting so far; None where the kernel does not count it for this environment.
     ///
     /// # Errors

@@ -257,15 +257,25 @@ fn without_control_groups_usage_is_added_up() {
     assert_eq!(after.anon, Bytes::ZERO);
 }
 
+/// Writes a file by another process: had this one it open, a process started by another test at that
+/// moment would have it too, and it could not be run.
+fn write_apart(path: &Path, content: &str, mode: &str) {
+    let done = std::process::Command::new("/bin/sh")
+        .args(["-c", "printf \"$1\" >\"$0\" && chmod \"$2\" \"$0\""])
+        .arg(path)
+        .args([content, mode])
+        .status()
+        .unwrap();
+    assert!(done.success());
+}
+
 #[test]
 fn a_command_that_cannot_run_is_told_apart() {
     let environment = environment(Limits::default());
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, content: &str, mode: u32| {
-        use std::os::unix::fs::PermissionsExt;
+    let file = |name: &str, content: &str, mode: &str| {
         let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        write_apart(&path, content, mode);
         path.to_str().unwrap().to_owned()
     };
     let fails = |argv: &[&str]| environment.spawn(common::program(argv)).unwrap_err();
@@ -274,14 +284,18 @@ fn a_command_that_cannot_run_is_told_apart() {
         (vec!["/no/such/path"], 127, "not found"),
         (vec![""], 127, "not found"),
         (vec![folder.path().to_str().unwrap()], 126, "denied"),
-        (vec![&*file("plain", "hello\n", 0o644)], 126, "denied"),
+        (vec![&*file("plain", "hello\n", "644")], 126, "denied"),
         (
-            vec![&*file("bad", "#!/no/such/sh\n", 0o755)],
+            vec![&*file("bad", "#!/no/such/sh\n", "755")],
             126,
             "interpreter",
         ),
-        (vec![&*file("empty", "", 0o755)], 126, "format"),
-        (vec![&*file("binary", "\0\0\0", 0o755)], 126, "format"),
+        (vec![&*file("empty", "", "755")], 126, "format"),
+        (
+            vec![&*file("binary", "\\000\\000\\000", "755")],
+            126,
+            "format",
+        ),
     ] {
         let error = fails(&argv);
         assert_eq!(error.exit_code(), code, "{argv:?}: {error}");
@@ -307,12 +321,10 @@ fn a_command_that_cannot_run_is_told_apart() {
 
 #[test]
 fn a_script_without_a_first_line_runs_as_by_the_shell() {
-    use std::os::unix::fs::PermissionsExt;
     let environment = environment(Limits::default());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("script");
-    std::fs::write(&path, "exit $1\n").unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_apart(&path, "exit $1\n", "755");
     let mut program = common::program(&["script", "5"]);
     program.env = vec![("PATH".into(), folder.path().into())];
     let mut process = environment.spawn(program).unwrap();

@@ -29,6 +29,11 @@ fn usage_counts_what_a_child_touches() {
         grown >= Bytes::mib(62) && grown <= Bytes::mib(90),
         "64 MiB were touched, {grown} seen"
     );
+    let mut refreshed = before;
+    environment.refresh(&mut refreshed).unwrap();
+    let grown = refreshed.anon.saturating_sub(before.anon);
+    assert!(grown >= Bytes::mib(62), "{refreshed:?}");
+    assert!(refreshed.cpu > before.cpu);
     assert_eq!(environment.pids().unwrap(), [helper.process.pid()]);
     assert!(during.cpu > Duration::ZERO);
     assert!(during.faults.is_some_and(|n| n > 10), "{during:?}");

@@ -353,6 +353,14 @@ impl Backend for Hybrid {
         Ok(usage)
     }
 
+    fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError> {
+        if self.groups.memory.is_none() {
+            *usage = self.usage()?;
+            return Ok(());
+        }
+        self.reader.refresh(usage)
+    }
+
     fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError> {
         self.reader.pressure()
     }

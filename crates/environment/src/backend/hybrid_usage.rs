@@ -19,7 +19,6 @@ use crate::{EnvironmentError, Pressure, Usage};
 #[derive(Debug)]
 pub(super) struct Reader {
     memory_stat: Option<Counter>,
-    memory_usage: Option<Counter>,
     memory_peak: Option<Counter>,
     kernel_memory: Option<Counter>,
     oom_control: Option<Counter>,
@@ -48,7 +47,6 @@ impl Reader {
         let blkio = groups.blkio.as_deref();
         Ok(Reader {
             memory_stat: open(memory, "memory.stat")?,
-            memory_usage: open(memory, "memory.usage_in_bytes")?,
             memory_peak: open(memory, "memory.max_usage_in_bytes")?,
             kernel_memory: open(memory, "memory.kmem.usage_in_bytes")?,
             oom_control: open(memory, "memory.oom_control")?,
@@ -71,53 +69,19 @@ impl Reader {
     }
 
     pub(super) fn usage(&self) -> Result<Usage, EnvironmentError> {
+        let mut usage = Usage::default();
         let mut buffer = self.buffer.lock().unwrap_or_else(|e| e.into_inner());
         let buffer = &mut *buffer;
-        let mut usage = Usage::default();
-        let mut inactive_file = Bytes::ZERO;
-        if let Some(counter) = &self.memory_stat {
-            let mut refaults = None;
-            let mut cache = Bytes::ZERO;
-            for (key, value) in file::keyed(counter.read(buffer)?) {
-                match key {
-                    b"total_rss" => usage.anon = Bytes::new(value),
-                    b"total_shmem" => usage.shmem = Bytes::new(value),
-                    b"total_cache" => cache = Bytes::new(value),
-                    b"total_inactive_file" => inactive_file = Bytes::new(value),
-                    b"total_pgfault" => usage.faults = Some(value),
-                    b"total_pgmajfault" => usage.major_faults = Some(value),
-                    b"total_workingset_refault_anon" | b"total_workingset_refault_file" => {
-                        refaults = Some(refaults.unwrap_or(0) + value);
-                    }
-                    _ => {}
-                }
-            }
-            usage.refaults = refaults;
-            // Version 1 counts shared memory as cache too.
-            usage.page_cache = Some(cache.saturating_sub(usage.shmem));
-        }
         if let Some(counter) = &self.kernel_memory {
             usage.kernel = Bytes::new(counter.number(buffer)?);
         }
-        if let Some(counter) = &self.memory_usage {
-            let total = Bytes::new(counter.number(buffer)?);
-            usage.working_set = Some(total.saturating_sub(inactive_file));
-        }
+        self.read_memory(&mut usage, buffer)?;
+        self.read_cpu(&mut usage, buffer)?;
         if let Some(counter) = &self.memory_peak {
             usage.peak_total = Some(Bytes::new(counter.number(buffer)?));
         }
         if let Some(counter) = &self.oom_control {
             usage.oom_kills = value_of(counter, b"oom_kill", buffer)?;
-        }
-        match &self.cpu {
-            Some(Cpu::Acct(counter)) => {
-                usage.cpu = Duration::from_nanos(counter.number(buffer)?);
-            }
-            Some(Cpu::Unified(counter)) => {
-                let micros = value_of(counter, b"usage_usec", buffer)?;
-                usage.cpu = Duration::from_micros(micros.unwrap_or(0));
-            }
-            None => {}
         }
         if let Some(counter) = &self.cpu_stat {
             let nanos = value_of(counter, b"throttled_time", buffer)?;
@@ -132,6 +96,62 @@ impl Reader {
             usage.pids = Some(counter.number(buffer)?);
         }
         Ok(usage)
+    }
+
+    /// Reads again what changes fast. Where nothing ran since, no memory was touched either.
+    pub(super) fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(|e| e.into_inner());
+        let before = usage.cpu;
+        self.read_cpu(usage, &mut buffer)?;
+        if usage.cpu == before && self.cpu.is_some() {
+            return Ok(());
+        }
+        self.read_memory(usage, &mut buffer)
+    }
+
+    /// What `memory.stat` tells; needs [`Usage::kernel`] for the working set.
+    fn read_memory(&self, usage: &mut Usage, buffer: &mut Vec<u8>) -> Result<(), EnvironmentError> {
+        let Some(counter) = &self.memory_stat else {
+            return Ok(());
+        };
+        let mut inactive_file = Bytes::ZERO;
+        let mut cache = Bytes::ZERO;
+        let mut refaults = None;
+        for (key, value) in file::keyed(counter.read(buffer)?) {
+            match key {
+                b"total_rss" => usage.anon = Bytes::new(value),
+                b"total_shmem" => usage.shmem = Bytes::new(value),
+                b"total_cache" => cache = Bytes::new(value),
+                b"total_inactive_file" => inactive_file = Bytes::new(value),
+                b"total_pgfault" => usage.faults = Some(value),
+                b"total_pgmajfault" => usage.major_faults = Some(value),
+                b"total_workingset_refault_anon" | b"total_workingset_refault_file" => {
+                    refaults = Some(refaults.unwrap_or(0) + value);
+                }
+                _ => {}
+            }
+        }
+        usage.refaults = refaults;
+        // Version 1 counts shared memory as cache too.
+        usage.page_cache = Some(cache.saturating_sub(usage.shmem));
+        // The total is the sum of its parts, which are read already.
+        let total = usage.anon + cache + usage.kernel;
+        usage.working_set = Some(total.saturating_sub(inactive_file));
+        Ok(())
+    }
+
+    fn read_cpu(&self, usage: &mut Usage, buffer: &mut Vec<u8>) -> Result<(), EnvironmentError> {
+        match &self.cpu {
+            Some(Cpu::Acct(counter)) => {
+                usage.cpu = Duration::from_nanos(counter.number(buffer)?);
+            }
+            Some(Cpu::Unified(counter)) => {
+                let micros = value_of(counter, b"usage_usec", buffer)?;
+                usage.cpu = Duration::from_micros(micros.unwrap_or(0));
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     pub(super) fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError> {

@@ -54,6 +54,8 @@ pub(crate) trait Backend: Debug + Send + Sync {
     }
 
     fn usage(&self) -> Result<Usage, EnvironmentError>;
+    /// Reads again what changes fast.
+    fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError>;
     fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError>;
     fn pids(&self) -> Result<Vec<u32>, EnvironmentError>;
     fn freeze(&self) -> Result<(), EnvironmentError>;

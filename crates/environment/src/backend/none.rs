@@ -198,6 +198,11 @@ impl Backend for Processes {
         Ok(usage)
     }
 
+    fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError> {
+        *usage = self.usage()?;
+        Ok(())
+    }
+
     fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError> {
         Ok(None)
     }

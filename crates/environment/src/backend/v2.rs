@@ -240,6 +240,14 @@ impl Backend for V2 {
         Ok(usage)
     }
 
+    fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError> {
+        if !self.has("memory") {
+            *usage = self.usage()?;
+            return Ok(());
+        }
+        self.reader.refresh(usage)
+    }
+
     fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError> {
         self.reader.pressure()
     }

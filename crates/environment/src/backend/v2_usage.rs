@@ -14,7 +14,6 @@ use crate::{EnvironmentError, Pressure, Usage};
 #[derive(Debug)]
 pub(super) struct Reader {
     memory_stat: Option<Counter>,
-    memory_current: Option<Counter>,
     memory_peak: Option<Counter>,
     memory_events: Option<Counter>,
     cpu: Option<Counter>,
@@ -35,7 +34,6 @@ impl Reader {
         };
         Ok(Reader {
             memory_stat: with_memory("memory.stat")?,
-            memory_current: with_memory("memory.current")?,
             memory_peak: with_memory("memory.peak")?,
             memory_events: with_memory("memory.events")?,
             // There even without the cpu controller.
@@ -52,25 +50,11 @@ impl Reader {
     }
 
     pub(super) fn usage(&self) -> Result<Usage, EnvironmentError> {
+        let mut usage = Usage::default();
         let mut buffer = self.buffer.lock().unwrap_or_else(|e| e.into_inner());
         let buffer = &mut *buffer;
-        let mut usage = Usage::default();
-        let mut inactive_file = Bytes::ZERO;
-        if let Some(counter) = &self.memory_stat {
-            let stat = MemoryStat::parse(counter.read(buffer)?);
-            usage.anon = stat.anon;
-            usage.shmem = stat.shmem;
-            usage.kernel = stat.unreclaimable_kernel();
-            usage.page_cache = Some(stat.file.saturating_sub(stat.shmem));
-            usage.faults = Some(stat.faults);
-            usage.major_faults = Some(stat.major_faults);
-            usage.refaults = Some(stat.refaults);
-            inactive_file = stat.inactive_file;
-        }
-        if let Some(counter) = &self.memory_current {
-            let total = Bytes::new(counter.number(buffer)?);
-            usage.working_set = Some(total.saturating_sub(inactive_file));
-        }
+        self.read_memory(&mut usage, buffer)?;
+        self.read_cpu(&mut usage, buffer)?;
         if let Some(counter) = &self.memory_peak {
             usage.peak_total = Some(Bytes::new(counter.number(buffer)?));
         }
@@ -78,15 +62,6 @@ impl Reader {
             usage.oom_kills = file::keyed(counter.read(buffer)?)
                 .find(|(key, _)| *key == b"oom_kill")
                 .map(|(_, value)| value);
-        }
-        if let Some(counter) = &self.cpu {
-            for (key, value) in file::keyed(counter.read(buffer)?) {
-                match key {
-                    b"usage_usec" => usage.cpu = Duration::from_micros(value),
-                    b"throttled_usec" => usage.throttled = Some(Duration::from_micros(value)),
-                    _ => {}
-                }
-            }
         }
         if let Some(counter) = &self.io {
             let (read, written) = traffic(counter.read(buffer)?);
@@ -97,6 +72,47 @@ impl Reader {
             usage.pids = Some(counter.number(buffer)?);
         }
         Ok(usage)
+    }
+
+    /// Reads again what changes fast. Where nothing ran since, no memory was touched either.
+    pub(super) fn refresh(&self, usage: &mut Usage) -> Result<(), EnvironmentError> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(|e| e.into_inner());
+        let before = usage.cpu;
+        self.read_cpu(usage, &mut buffer)?;
+        if usage.cpu == before && self.cpu.is_some() {
+            return Ok(());
+        }
+        self.read_memory(usage, &mut buffer)
+    }
+
+    fn read_memory(&self, usage: &mut Usage, buffer: &mut Vec<u8>) -> Result<(), EnvironmentError> {
+        let Some(counter) = &self.memory_stat else {
+            return Ok(());
+        };
+        let stat = MemoryStat::parse(counter.read(buffer)?);
+        usage.anon = stat.anon;
+        usage.shmem = stat.shmem;
+        usage.kernel = stat.unreclaimable_kernel();
+        usage.page_cache = Some(stat.file.saturating_sub(stat.shmem));
+        usage.faults = Some(stat.faults);
+        usage.major_faults = Some(stat.major_faults);
+        usage.refaults = Some(stat.refaults);
+        usage.working_set = Some(stat.total().saturating_sub(stat.inactive_file));
+        Ok(())
+    }
+
+    fn read_cpu(&self, usage: &mut Usage, buffer: &mut Vec<u8>) -> Result<(), EnvironmentError> {
+        let Some(counter) = &self.cpu else {
+            return Ok(());
+        };
+        for (key, value) in file::keyed(counter.read(buffer)?) {
+            match key {
+                b"usage_usec" => usage.cpu = Duration::from_micros(value),
+                b"throttled_usec" => usage.throttled = Some(Duration::from_micros(value)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn pressure(&self) -> Result<Option<Pressure>, EnvironmentError> {
@@ -152,6 +168,12 @@ impl MemoryStat {
             }
         }
         stat
+    }
+
+    /// All that is charged: the sum of its parts.
+    fn total(&self) -> Bytes {
+        let kernel = self.kernel.unwrap_or(self.parts + self.slab_reclaimable);
+        self.anon + self.file + kernel
     }
 
     fn unreclaimable_kernel(&self) -> Bytes {

@@ -28,7 +28,8 @@
 //! Without root, files that lie directly in a directory with mounts beneath it are shown read-only
 //! (the kernel allows no overlay there): a command that writes to one of them meets EROFS.
 //!
-//! Needs Linux 5.12; 6.6 without root (attributes on tmpfs).
+//! Needs Linux 5.12. Without root and before Linux 6.6, a command cannot make a directory where it
+//! removed one of the host's (EIO), for want of attributes on tmpfs.
 
 mod command;
 mod devices;
@@ -46,6 +47,7 @@ mod seccomp;
 mod streams;
 mod sys;
 mod view;
+mod whiteout;
 mod wire;
 
 pub use error::{IsolationError, StartError, Step};

@@ -8,26 +8,27 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foreshadow_quantity::Bytes;
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    fsetxattr, fstatfs, mkdirat, mknodat, openat, statat, unlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, fstatfs,
+    mkdirat, openat, statat, unlinkat, utimensat,
 };
 
 use super::IsolationKind;
 use super::error::IsolationError;
 use super::plan::{Layer, Plan, Store};
+use super::whiteout::{Opaque, open_dir, remove_all_in, remove_whiteout, white_out};
 
 /// The scratch file system as the owner of a shadow sees it before the start.
 #[derive(Debug)]
 pub(super) struct Scratch {
     dir: OwnedFd,
     kind: IsolationKind,
+    opaque: Opaque,
     placed: Mutex<Placed>,
 }
 
@@ -66,6 +67,7 @@ struct Spot {
 impl Scratch {
     pub fn new(dir: OwnedFd, kind: IsolationKind) -> Self {
         Scratch {
+            opaque: Opaque::of(kind, &dir),
             dir,
             kind,
             placed: Mutex::default(),
@@ -131,16 +133,13 @@ impl Scratch {
         if found.as_ref().is_some_and(|m| !m.is_dir()) {
             found = None;
         }
+        remove_whiteout(&spot.open, &spot.name);
         let made = self.make_dir(&spot.open, &spot.name, path)?;
         let open = open_dir(spot.open.as_fd(), &spot.name).map_err(failed)?;
         // What was made there for mounts, or placed before.
         remove_all_in(&open).map_err(failed)?;
         if spot.merged {
-            let name = match self.kind {
-                IsolationKind::Root => "trusted.overlay.opaque",
-                IsolationKind::UserNamespace => "user.overlay.opaque",
-            };
-            fsetxattr(&open, name, b"y", XattrFlags::empty()).map_err(|e| failed(e.into()))?;
+            self.opaque.make(&open, &spot.host).map_err(failed)?;
         }
         let mut placed = self.placed();
         if made {
@@ -176,9 +175,7 @@ impl Scratch {
             Err(error) => return Err(failed(error)),
         }
         if spot.merged {
-            // A whiteout (Documentation/filesystems/overlayfs.rst). Anybody may make this one node.
-            let kind = FileType::CharacterDevice;
-            mknodat(&spot.open, &spot.name, kind, Mode::empty(), 0).map_err(failed)?;
+            white_out(&spot.open, &spot.name).map_err(|e| place_error(path, e))?;
         }
         self.placed().paths.push(spot.host);
         Ok(())
@@ -263,17 +260,13 @@ impl Scratch {
             .ok_or_else(|| unplaceable(path, "it is the root of a file system"))?
             .to_os_string();
         let dir = rest.parent().unwrap_or(Path::new(""));
-        let mut spot = self.open_chain(layer, dir, path)?;
-        let held = host.parent().unwrap_or(Path::new("/"));
-        spot.merged &= !held
-            .ancestors()
-            .take_while(|a| a.starts_with(&layer.at))
-            .any(|a| replaced.iter().any(|r| r == a));
+        let spot = self.open_chain(layer, dir, path)?;
         Ok(Spot { host, name, ..spot })
     }
 
     /// Opens a directory of a layer, after making it and those above it like the host's.
     fn open_chain(&self, layer: &Layer, dir: &Path, path: &Path) -> Result<Spot, IsolationError> {
+        let replaced = self.placed().replaced.clone();
         let mut at = layer.at.clone();
         let mut parent = layer.store.path();
         let mut open =
@@ -284,7 +277,20 @@ impl Scratch {
             };
             at.push(part);
             parent.push(part);
-            if self.make_dir(&open, part, path)? {
+            // An opaque directory above would have hidden this too; whiteouts do not.
+            let inside = matches!(self.opaque, Opaque::Whiteouts)
+                && replaced.iter().any(|r| at.starts_with(r) && at != *r)
+                && self.shows_host(layer, &at, &replaced);
+            if inside {
+                remove_whiteout(&open, part);
+            }
+            let made = self.make_dir(&open, part, path)?;
+            if made && inside {
+                open_dir(open.as_fd(), part)
+                    .and_then(|dir| self.opaque.make(&dir, &at))
+                    .map_err(|e| place_error(path, e))?;
+            }
+            if made {
                 let attributes = fs::metadata(&at)
                     .ok()
                     .as_ref()
@@ -294,12 +300,24 @@ impl Scratch {
             open = open_dir(open.as_fd(), part).map_err(|e| place_error(path, e))?;
         }
         Ok(Spot {
-            host: at,
             parent,
             open,
             name: OsString::new(),
-            merged: matches!(layer.store, Store::Upper(_)),
+            merged: self.shows_host(layer, &at, &replaced),
+            host: at,
         })
+    }
+
+    /// Whether the host's content of a directory shows through the upper layer.
+    fn shows_host(&self, layer: &Layer, dir: &Path, replaced: &[PathBuf]) -> bool {
+        let hidden = match self.opaque {
+            Opaque::Attribute(_) => replaced
+                .iter()
+                .any(|r| r.starts_with(&layer.at) && dir.starts_with(r)),
+            // Each directory hides for itself alone.
+            Opaque::Whiteouts => false,
+        };
+        matches!(layer.store, Store::Upper(_)) && !replaced.contains(&layer.at) && !hidden
     }
 
     /// Makes a directory unless it is there; whether it was made.
@@ -387,30 +405,6 @@ fn resolve(path: &Path) -> Result<PathBuf, IsolationError> {
             Err(error) => return Err(place_error(path, error)),
         }
     }
-}
-
-/// Empties a directory of the scratch file system.
-fn remove_all_in(dir: &OwnedFd) -> io::Result<()> {
-    for entry in rustix::fs::Dir::read_from(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        match unlinkat(dir, name, AtFlags::empty()) {
-            Err(rustix::io::Errno::ISDIR) => {
-                remove_all_in(&open_dir(dir.as_fd(), OsStr::from_bytes(name.to_bytes()))?)?;
-                unlinkat(dir, name, AtFlags::REMOVEDIR)?;
-            }
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
-fn open_dir(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(openat(parent, name, flags, Mode::empty())?)
 }
 
 fn place_error(path: &Path, source: io::Error) -> IsolationError {

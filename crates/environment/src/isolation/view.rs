@@ -146,6 +146,7 @@ impl View<'_> {
         devices::make_dev(self.kind, &root, nodes)?;
         devices::mount_proc(&root)?;
         devices::mount_sys(&root)?;
+        self.finish_plain_directories();
         Ok(root)
     }
 
@@ -162,12 +163,12 @@ impl View<'_> {
             }
             Store::Upper(n) if self.order.replaced.contains(&layer.at) => {
                 let upper = scratch(&n.to_string()).join("u");
-                self.like_the_host(layer, &upper);
+                self.like_the_host(&layer.at, &upper);
                 bind(&upper, &target, 0, 0).about(Step::Overlay, layer.at.display())
             }
             Store::Upper(n) => {
                 let number = scratch(&n.to_string());
-                self.like_the_host(layer, &number.join("u"));
+                self.like_the_host(&layer.at, &number.join("u"));
                 if layer.at.starts_with("/run") {
                     let _ = fs::create_dir_all(&target);
                 }
@@ -179,13 +180,32 @@ impl View<'_> {
         }
     }
 
-    /// The merged directory shows the upper's own attributes: make them the lower's.
-    fn like_the_host(&self, layer: &Layer, upper: &Path) {
-        let Ok(host) = fs::metadata(&layer.at) else {
+    /// The plain directories between overlays: written to until here.
+    fn finish_plain_directories(&self) {
+        if self.kind != IsolationKind::UserNamespace {
+            return;
+        }
+        let all = [PathBuf::from("/")];
+        for dir in all.iter().chain(&self.plan.directories) {
+            let is_layer = |l: &Layer| l.at == *dir && !matches!(l.store, Store::Fresh(SKELETON));
+            let replaced = &self.order.replaced;
+            if !self.plan.layers.iter().any(is_layer)
+                && !replaced.contains(dir)
+                && !is_within(dir, replaced)
+            {
+                self.like_the_host(dir, &under_root(dir));
+            }
+        }
+    }
+
+    /// A merged directory shows the upper's own attributes: make them the lower's.
+    fn like_the_host(&self, host: &Path, upper: &Path) {
+        let path = host;
+        let Ok(host) = fs::metadata(path) else {
             return;
         };
         let mut mode = host.mode() & 0o7777;
-        if self.kind == IsolationKind::UserNamespace && !may_write(&layer.at) {
+        if self.kind == IsolationKind::UserNamespace && !may_write(path) {
             // All that is written belongs to the user, who must not gain rights by it.
             mode &= !0o222;
         }

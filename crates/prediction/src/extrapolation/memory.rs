@@ -5,7 +5,7 @@ use super::{Extrapolated, Rung, usable};
 use crate::Predictive;
 
 /// How likely each kind of growth of memory is before anything is known of a program.
-const GROWTH: [(Shape, f64); 21] = [
+const GROWTH: [(Shape, f64); 20] = [
     (Shape::Constant, 0.30),
     (Shape::Power(1.0), 0.40),
     (Shape::Power(0.9), 0.03),
@@ -14,7 +14,6 @@ const GROWTH: [(Shape, f64); 21] = [
     (Shape::Power(0.6), 0.03),
     (Shape::Power(0.5), 0.03),
     (Shape::Power(0.35), 0.02),
-    (Shape::Power(1.15), 0.01),
     (Shape::Logarithm(0.1), 0.02),
     (Shape::Logarithm(0.3), 0.02),
     (Shape::Logarithm(1.0), 0.02),
@@ -49,7 +48,7 @@ const PRIOR: Prior = Prior {
 
 /// Noise of a peak: allocators round up, pages are counted in batches.
 fn noise(memory: f64) -> f64 {
-    (0.007 * memory).hypot(128.0 * 1024.0)
+    (0.015 * memory).hypot(192.0 * 1024.0)
 }
 
 /// Where the peaks alone say this clearly that memory grows in proportion, a curve inside a run
