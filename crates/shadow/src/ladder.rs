@@ -92,6 +92,15 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     if largest.fraction >= 1.0 {
         return None;
     }
+    // A rung that was cut short shows that growth is steeper than it seemed: one between the two
+    // tells how steep.
+    let mut cut = rungs.iter().filter(|r| !r.complete);
+    if let (Some(cut), None) = (cut.next(), cut.next())
+        && rungs.last().is_some_and(|r| !r.complete)
+        && cut.fraction > largest.fraction * LEAST_STEP
+    {
+        return Some((largest.fraction * cut.fraction).sqrt());
+    }
     let line = Growth::through(rungs, largest);
     let whole = line.at(1.0);
     let cpu_used: f64 = rungs.iter().map(|r| r.cpu).sum();
@@ -147,20 +156,6 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     } else {
         next
     };
-    // A rung that was cut short shows that growth is steeper than it seemed: one between tells how
-    // much.
-    let cut = rungs
-        .iter()
-        .filter(|r| !r.complete && r.fraction > largest.fraction)
-        .map(|r| r.fraction)
-        .reduce(f64::min);
-    let next = match cut {
-        Some(cut) if next >= cut * 0.7 && cpu_used < 3.0 * allowed => {
-            (largest.fraction * cut).sqrt()
-        }
-        Some(cut) if next >= cut * 0.7 => return None,
-        _ => next,
-    };
     (next >= largest.fraction * LEAST_STEP).then_some(next)
 }
 
@@ -191,6 +186,9 @@ impl Growth {
             .iter()
             .filter(|r| r.complete && r.fraction < largest.fraction)
             .max_by(|a, b| a.fraction.total_cmp(&b.fraction));
+        if let (None, Some(growth)) = (largest.startup, Growth::through_three(rungs)) {
+            return growth;
+        }
         let startup = match (below, largest.startup) {
             (_, Some(startup)) => startup.clamp(0.0, largest.cpu),
             (Some(below), None) => {
@@ -216,6 +214,36 @@ impl Growth {
             rate: work / largest.fraction.powf(exponent),
             exponent,
         }
+    }
+
+    /// Through the three largest rungs, which tell start-up and exponent both; `None` where there
+    /// are fewer, or their differences are too short to tell.
+    fn through_three(rungs: &[RungCost]) -> Option<Growth> {
+        let mut complete: Vec<&RungCost> = rungs.iter().filter(|r| r.complete).collect();
+        complete.sort_by(|a, b| b.fraction.total_cmp(&a.fraction));
+        let [c, b, a] = complete.get(..3)?.try_into().ok()?;
+        let (late, early) = (c.cpu - b.cpu, (b.cpu - a.cpu).max(0.1 * TELLING));
+        if late < TELLING {
+            return None;
+        }
+        let power = |r: &RungCost, exponent: f64| r.fraction.powf(exponent);
+        // The ratio of the differences rises with the exponent: halve the range that holds it.
+        let (mut low, mut high) = (1.0, STEEPEST);
+        for _ in 0..40 {
+            let e = f64::midpoint(low, high);
+            let ratio = (power(c, e) - power(b, e)) / (power(b, e) - power(a, e));
+            if ratio < late / early {
+                low = e;
+            } else {
+                high = e;
+            }
+        }
+        let rate = late / (power(c, low) - power(b, low));
+        Some(Growth {
+            startup: (c.cpu - rate * power(c, low)).clamp(0.0, c.cpu),
+            rate,
+            exponent: low,
+        })
     }
 
     fn at(&self, fraction: f64) -> f64 {
@@ -287,6 +315,31 @@ mod tests {
         let rungs = climb(50e6, |f| 0.01 + 3000.0 * f * f, 0.01);
         assert!(rungs.len() >= 2, "{rungs:?}");
         assert!(spent(&rungs) <= 0.1 * 3000.0, "{rungs:?}");
+    }
+
+    #[test]
+    fn quadratic_work_with_an_unknown_start_up_is_recognised() {
+        let budget = Budget::default();
+        let scale = Scale {
+            size: 12_000.0,
+            least: 1.0,
+        };
+        let cost = |f: f64| 0.012 + 8.0 * f * f;
+        let mut rungs: Vec<RungCost> = Vec::new();
+        while let Some(fraction) = next_fraction(&budget, scale, &rungs) {
+            // As the generator does: stopped far beyond what was expected.
+            let most = expected_cpu(&rungs, fraction).map_or(2.0, |e| (2.5 * e).max(0.5));
+            rungs.push(RungCost {
+                fraction,
+                cpu: cost(fraction).min(most),
+                startup: None,
+                wall: cost(fraction).min(most) + 0.03,
+                complete: cost(fraction) <= most,
+            });
+        }
+        let largest = rungs.iter().filter(|r| r.complete).map(|r| r.cpu);
+        assert!(largest.fold(0.0, f64::max) > 0.05, "{rungs:?}");
+        assert!(spent(&rungs) < 0.15 * 8.0, "{rungs:?}");
     }
 
     #[test]
