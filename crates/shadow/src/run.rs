@@ -240,6 +240,8 @@ impl Watch<'_> {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<ShadowRun, ShadowError> {
         let mut live = LiveWork::new(self.host, self.environment);
+        // Of a command that ends before the next look, this is all there is.
+        self.look()?;
         let (ended, exit) = loop {
             if let Some(exit) = self.wait(self.recorder.next_look())? {
                 let ended = if self.process.scratch_full() && !exit.0.success() {
