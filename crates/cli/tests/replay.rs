@@ -69,7 +69,7 @@ fn a_trace_is_played_and_what_was_learned_is_written() {
 #[test]
 fn the_own_history_is_a_trace() {
     let home = tempfile::tempdir().unwrap();
-    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done";
+    let script = "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done";
     for _ in 0..4 {
         let arguments = ["run", "--quiet", "--no-predict", "--", "sh", "-c", script];
         let output = run(home.path(), &arguments);
@@ -85,7 +85,9 @@ fn the_own_history_is_a_trace() {
         .spawn()
         .unwrap();
     let document = json(&finish(child));
-    assert_eq!(document["rows"]["used"], 4, "{document}");
+    assert_eq!(document["rows"]["read"], 4, "{document}");
+    // Of a run that ends at once the peak may be unknown.
+    assert!(document["rows"]["used"].as_u64().unwrap() > 0, "{document}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(crate) fn run(
             ..environment.limits()
         })?;
     }
-    let recorder = Recorder::start(
+    let mut recorder = Recorder::start(
         &environment,
         RecorderOptions {
             pace: Pace::LIGHT,
@@ -88,6 +88,8 @@ pub(crate) fn run(
     )?;
     let oom_before = host.oom_kills();
     let process = environment.spawn(program)?;
+    // Of a command that ends before the next look, this is all there is.
+    recorder.sample(&environment, || Bytes::ZERO)?;
     Primary {
         host,
         signals,

@@ -1,6 +1,7 @@
 //! A run inside what was predicted.
 
 use foreshadow_environment::Exit;
+use foreshadow_quantity::Bytes;
 use foreshadow_store::{
     Actuals, AdjustmentRecord, Cause, End, FinishTask, NewTask, StoreError, TaskId,
 };
@@ -175,7 +176,8 @@ fn actual(finished: &Finished) -> Actual {
     let recording = &finished.recording;
     let seconds = |d: std::time::Duration| d.as_secs_f64();
     Actual {
-        peak_memory_bytes: Some(recording.peak_memory),
+        // Nothing at all was seen of a command that ended at once.
+        peak_memory_bytes: Some(recording.peak_memory).filter(|&peak| peak > Bytes::ZERO),
         page_cache_peak_bytes: recording.page_cache_peak,
         cpu_seconds: Some(seconds(recording.cpu)),
         wall_seconds: Some(seconds(recording.wall)),

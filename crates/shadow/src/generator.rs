@@ -1,5 +1,11 @@
 //! The shadow task generator: from a task request to the recordings of a ladder of shadows.
 
+mod prefix;
+mod sampled;
+mod stdin;
+mod varied;
+mod verdict;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -11,12 +17,13 @@ use foreshadow_environment::{Host, Limits};
 use foreshadow_quantity::Bytes;
 
 use crate::error::ShadowError;
-use crate::fill::Filler;
-use crate::input::{self, Input, Kind, Origin, Role, StandardInput, Unreadable, takes_any_bytes};
-use crate::ladder::{Budget, RungCost, Scale, expected_cpu, next_fraction};
+use crate::input::{self, Input, Kind, Origin, Role, StandardInput, takes_any_bytes};
+use crate::ladder::{Budget, RungCost, expected_cpu};
 use crate::run::{Allowance, Ended, ShadowInput, ShadowRun, ShadowSpec, run};
-use crate::sample::{Samples, Strategy};
+use crate::sample::Samples;
 use crate::vary::Vary;
+use sampled::content_of;
+use stdin::cannot_be_replayed;
 
 /// A command to be cloned into shadows.
 #[derive(Debug)]
@@ -100,17 +107,6 @@ pub struct Generator<'a> {
     overhead: Bytes,
 }
 
-/// The smallest sample worth a shadow, in bytes of content.
-const LEAST: f64 = 4.0 * 1024.0;
-/// After a failure a sample is so many times larger.
-const RETRY: f64 = 8.0;
-/// Waiting of shadows that is worth a word: so long altogether, in seconds ...
-const LOAD_SECONDS: f64 = 0.3;
-/// ... and this share of the time in which they wanted a processor.
-const LOAD_SHARE: f64 = 0.3;
-/// A prefix run is stopped at this part of the input.
-const PREFIX: f64 = 0.04;
-
 impl<'a> Generator<'a> {
     /// A generator for one task. `cancelled` is asked while shadows run; `progress` is told the
     /// number of each shadow and its fraction of the work, before it starts.
@@ -150,71 +146,6 @@ impl<'a> Generator<'a> {
         });
         inputs.retain(|i| !(i.origin == Origin::Stdin && cannot_be_replayed(i)));
         inputs
-    }
-
-    /// What is on standard input and can't be read twice.
-    fn lost_stdin(&self) -> Option<Input> {
-        let found = input::discover(input::Request {
-            argv: &[],
-            cwd: &self.task.cwd,
-            stdin: StandardInput::Descriptor(self.task.stdin.as_ref()?.as_fd()),
-            named: &[],
-        });
-        found.into_iter().find(cannot_be_replayed)
-    }
-
-    /// The whole of standard input, for a shadow.
-    fn whole_stdin(&self) -> Result<ShadowInput, ShadowError> {
-        let Some(file) = &self.task.stdin else {
-            return Ok(ShadowInput::Nothing);
-        };
-        Ok(match crate::fill::reopen(file)? {
-            Some(file) => ShadowInput::File(file),
-            None if self.lost_stdin().is_some() => ShadowInput::Missing,
-            None => ShadowInput::Nothing,
-        })
-    }
-
-    /// Whether a shadow's figures are worthless since it found nothing on standard input, where the
-    /// real run finds something. A terminal is forgiven where there are `samples`: programs look
-    /// there for somebody who wants to stop them.
-    fn missed_stdin(&mut self, rung: &Rung, samples: bool) -> Option<Unreadable> {
-        if !rung.run.missed_stdin {
-            return None;
-        }
-        match self.lost_stdin()?.kind {
-            Kind::Unreadable(Unreadable::Terminal) if samples => {
-                self.note("it reads the terminal; in a shadow nobody types");
-                None
-            }
-            Kind::Unreadable(why) => Some(why),
-            Kind::File(_) | Kind::Directory { .. } => None,
-        }
-    }
-
-    /// Nothing can be said: it reads what can't be read twice.
-    fn without_stdin(
-        mut self,
-        mut inputs: Vec<Input>,
-        source: Source,
-        rung: Rung,
-        what: &Unreadable,
-    ) -> Ladder {
-        self.wasted.push(rung);
-        if *what != Unreadable::Terminal {
-            inputs.extend(self.lost_stdin());
-        }
-        let what = match what {
-            Unreadable::Pipe => "a pipe",
-            Unreadable::Socket => "a socket",
-            Unreadable::Terminal => "a terminal",
-            _ => "a device",
-        };
-        let why = format!(
-            "the command reads standard input, which is {what} and can't be replayed; redirect a \
-             file instead: `< FILE`, or `< /dev/null` where it needs nothing from there"
-        );
-        self.failed(inputs, source, why)
     }
 
     /// Climbs the ladder.
@@ -338,159 +269,10 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Says so where others on the processors made the ladder slow.
-    fn tell_of_load(&mut self, rungs: &[Rung]) {
-        let (mut cpu, mut waited) = (0.0, 0.0);
-        for rung in rungs.iter().chain(&self.wasted) {
-            cpu += rung.run.recording.cpu.as_secs_f64();
-            waited += rung.run.waited.as_secs_f64();
-        }
-        if waited < LOAD_SECONDS || waited < LOAD_SHARE * (cpu + waited) {
-            return;
-        }
-        let share = 100.0 * cpu / (cpu + waited);
-        let cut = if self.left() < self.task.budget.wall / 8 {
-            ", so they came less far than they may"
-        } else {
-            ""
-        };
-        self.note(format!(
-            "the machine was busy: the shadows got {share:.0} % of the processor time that they \
-             could have used{cut}; their waiting is left out of the figures"
-        ));
-    }
-
     fn failed(self, inputs: Vec<Input>, source: Source, why: String) -> Ladder {
         let mut ladder = self.ladder(inputs, None, source, Vec::new());
         ladder.failure = Some(why);
         ladder
-    }
-
-    /// The ladder over samples of the inputs. `look` also watches what the first shadow opens.
-    fn sampled(
-        mut self,
-        mut inputs: Vec<Input>,
-        mut samples: Samples,
-        mut look: bool,
-    ) -> Result<Ladder, ShadowError> {
-        let mut rungs: Vec<Rung> = Vec::new();
-        let mut costs: Vec<RungCost> = Vec::new();
-        let mut strategy = Strategy::Contiguous;
-        let mut failures = 0;
-        let mut least = LEAST;
-        loop {
-            let scale = Scale {
-                size: content_of(&mut samples).unwrap_or(0.0),
-                least,
-            };
-            let Some(fraction) = next_fraction(&self.task.budget, scale, &costs) else {
-                break;
-            };
-            let allowance = self.allowance(&costs, fraction);
-            let since = Instant::now();
-            let rung = match self.sample_run(
-                &inputs,
-                &mut samples,
-                fraction,
-                strategy,
-                allowance,
-                Limits::default(),
-                look && rungs.is_empty(),
-            ) {
-                Ok(done) => done,
-                // This input can't be made smaller this way: what is left is a prefix of the run.
-                Err(ShadowError::Sample(why)) => {
-                    self.note(why.to_string());
-                    return self.prefix_only(inputs);
-                }
-                Err(other) => return Err(other),
-            };
-            if rung.run.ended == Ended::Cancelled || rung.run.ended == Ended::Pressure {
-                self.gave_up(rung);
-                break;
-            }
-            if let Some(what) = self.missed_stdin(&rung, true) {
-                return Ok(self.without_stdin(inputs, Source::SampledInput, rung, &what));
-            }
-            if look && rungs.is_empty() {
-                look = false;
-                let sampled: Vec<usize> = samples.plan().sampled().collect();
-                let known = without_outputs(inputs, &rung.run.written);
-                let merged = self.with_opened(known.clone(), &rung.run);
-                let more = matters(&known, &merged);
-                let less = sampled.iter().any(|&i| known[i].role != Role::Data);
-                inputs = if more { merged } else { known };
-                if more {
-                    self.note("further inputs were found by watching what a shadow opened");
-                }
-                if more || less {
-                    samples = self.samples(&inputs);
-                    self.wasted.push(rung);
-                    if !samples.plan().is_useful() {
-                        return self.prefix_only(inputs);
-                    }
-                    continue;
-                }
-            }
-            let achieved = rung.fraction.unwrap_or(fraction);
-            let valid = valid(&rung.run);
-            if rung.run.ended == Ended::ByItself && !valid {
-                failures += 1;
-                let why = complaint(&rung.run);
-                let wall = rung.run.recording.wall;
-                self.wasted.push(rung);
-                if failures >= 3 || wall > self.left() {
-                    if rungs.is_empty() {
-                        self.note(format!("on samples the command fails: {why}"));
-                        return self.prefix_only(inputs);
-                    }
-                    self.note(format!("a shadow failed: {why}"));
-                    break;
-                }
-                // A sample may be too small to make sense, or lack what must come together. What
-                // was asked for may have come out larger: a directory holds one file at the least.
-                least = (least * RETRY).max(achieved.max(fraction) * RETRY * scale.size);
-                if failures == 2 {
-                    strategy = Strategy::Random;
-                }
-                continue;
-            }
-            costs.push(RungCost {
-                fraction: achieved,
-                cpu: rung.run.recording.cpu.as_secs_f64(),
-                startup: startup(&rung.run),
-                wall: since.elapsed().as_secs_f64(),
-                complete: valid,
-            });
-            match rung.run.ended {
-                Ended::ByItself => rungs.push(rung),
-                Ended::Memory => {
-                    self.note(format!(
-                        "a shadow on 1/{:.0} of the input used up its {} of memory",
-                        1.0 / achieved,
-                        allowance.memory
-                    ));
-                    self.wasted.push(rung);
-                }
-                Ended::Scratch => {
-                    self.note(format!(
-                        "a shadow on 1/{:.0} of the input wrote more than the {} it may",
-                        1.0 / achieved,
-                        allowance.scratch
-                    ));
-                    self.wasted.push(rung);
-                }
-                Ended::Allowance | Ended::Pressure | Ended::Cancelled => self.wasted.push(rung),
-            }
-        }
-        if rungs.is_empty() {
-            if self.left() > Duration::from_millis(500) && !(self.cancelled)() {
-                return self.prefix_only(inputs);
-            }
-            let why = "no shadow came to an end within the budget".to_owned();
-            return Ok(self.failed(inputs, Source::SampledInput, why));
-        }
-        Ok(self.ladder(inputs, Some(&mut samples), Source::SampledInput, rungs))
     }
 
     fn gave_up(&mut self, rung: Rung) {
@@ -525,215 +307,6 @@ impl<'a> Generator<'a> {
             scratch: available.scale(0.08).max(Bytes::mib(32)),
         }
     }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one call site each, all of them needed"
-    )]
-    fn sample_run(
-        &mut self,
-        inputs: &[Input],
-        samples: &mut Samples,
-        fraction: f64,
-        strategy: Strategy,
-        allowance: Allowance,
-        limits: Limits,
-        watch_opens: bool,
-    ) -> Result<Rung, ShadowError> {
-        self.shadows += 1;
-        (self.progress)(self.shadows, Some(fraction));
-        let mut filler = Filler::new(inputs, samples, fraction, strategy);
-        let stdin = match filler.stdin()? {
-            Some(sample) => ShadowInput::File(sample),
-            None => self.whole_stdin()?,
-        };
-        let spec = ShadowSpec {
-            argv: self.task.argv.clone(),
-            env: self.task.env.clone(),
-            cwd: self.task.cwd.clone(),
-            stdin,
-            limits,
-            allowance,
-            network: self.task.network,
-            inputs: filler.watched(),
-            watch_opens,
-            overhead: self.overhead,
-            progress: None,
-        };
-        let run = run(
-            self.host,
-            spec,
-            &mut |sandbox| filler.fill(sandbox),
-            self.cancelled,
-        )?;
-        let parts = filler.parts();
-        let filled = filler.done();
-        for note in filled.notes {
-            self.note(note);
-        }
-        Ok(Rung {
-            fraction: Some(filled.fraction.unwrap_or(fraction)),
-            bytes: filled.bytes,
-            parts,
-            run,
-        })
-    }
-
-    /// The real thing from its beginning, stopped after so much CPU time or a small part of its
-    /// input.
-    fn prefix(
-        &mut self,
-        inputs: &[Input],
-        cpu: Duration,
-        wall: Duration,
-    ) -> Result<Rung, ShadowError> {
-        self.shadows += 1;
-        (self.progress)(self.shadows, None);
-        let files: Vec<&Input> = inputs
-            .iter()
-            .filter(|i| matches!(i.kind, Kind::File(_)) && i.role == Role::Data)
-            .collect();
-        let bytes: Bytes = files.iter().map(|i| i.bytes).sum();
-        let stdin = self.whole_stdin()?;
-        let spec = ShadowSpec {
-            argv: self.whole_argv(),
-            env: self.task.env.clone(),
-            cwd: self.task.cwd.clone(),
-            stdin,
-            limits: Limits::default(),
-            allowance: Allowance {
-                cpu,
-                wall,
-                ..self.machine_share()
-            },
-            network: self.task.network,
-            inputs: files.iter().map(|i| i.real.clone()).collect(),
-            watch_opens: true,
-            overhead: self.overhead,
-            progress: (bytes > Bytes::ZERO).then(|| bytes.scale(PREFIX)),
-        };
-        let run = run(self.host, spec, &mut |_| Ok(()), self.cancelled)?;
-        let reached = run
-            .recording
-            .curve
-            .samples()
-            .last()
-            .map_or(Bytes::ZERO, |s| s.progress);
-        let fraction = if run.complete() {
-            Some(1.0)
-        } else if bytes > Bytes::ZERO && reached > Bytes::ZERO {
-            Some((reached.as_f64() / bytes.as_f64()).min(1.0))
-        } else {
-            None
-        };
-        Ok(Rung {
-            fraction,
-            bytes: reached,
-            parts: false,
-            run,
-        })
-    }
-
-    fn whole_argv(&self) -> Vec<OsString> {
-        Vary::apply(&self.task.vary, &self.task.argv, 1.0).0
-    }
-
-    /// What is left where nothing can be made smaller.
-    fn prefix_only(mut self, inputs: Vec<Input>) -> Result<Ladder, ShadowError> {
-        let cpu = self.left().mul_f64(0.6);
-        let rung = self.prefix(&inputs, cpu, self.left())?;
-        if let Some(what) = self.missed_stdin(&rung, false) {
-            return Ok(self.without_stdin(inputs, Source::Prefix, rung, &what));
-        }
-        match rung.run.ended {
-            Ended::ByItself if !valid(&rung.run) => {
-                let why = format!("the command fails in its shadow: {}", complaint(&rung.run));
-                self.wasted.push(rung);
-                Ok(self.failed(inputs, Source::Prefix, why))
-            }
-            Ended::ByItself | Ended::Allowance => {
-                Ok(self.ladder(inputs, None, Source::Prefix, vec![rung]))
-            }
-            Ended::Memory | Ended::Scratch => {
-                let why = "its shadow used up what it may of memory or scratch".to_owned();
-                self.wasted.push(rung);
-                Ok(self.failed(inputs, Source::Prefix, why))
-            }
-            Ended::Pressure | Ended::Cancelled => {
-                self.gave_up(rung);
-                let why = "the shadows were stopped before they told anything".to_owned();
-                Ok(self.failed(inputs, Source::Prefix, why))
-            }
-        }
-    }
-
-    /// The ladder over smaller numbers in the command.
-    fn varied(mut self, inputs: Vec<Input>) -> Result<Ladder, ShadowError> {
-        let mut rungs: Vec<Rung> = Vec::new();
-        let mut costs: Vec<RungCost> = Vec::new();
-        let scale = Scale {
-            size: Vary::size(&self.task.vary),
-            least: 1.0,
-        };
-        while let Some(fraction) = next_fraction(&self.task.budget, scale, &costs) {
-            self.shadows += 1;
-            (self.progress)(self.shadows, Some(fraction));
-            let (argv, achieved) = Vary::apply(&self.task.vary, &self.task.argv, fraction);
-            if costs.iter().any(|c| (c.fraction - achieved).abs() < 1e-9) {
-                break;
-            }
-            let since = Instant::now();
-            let spec = ShadowSpec {
-                argv,
-                env: self.task.env.clone(),
-                cwd: self.task.cwd.clone(),
-                stdin: self.whole_stdin()?,
-                limits: Limits::default(),
-                allowance: self.allowance(&costs, achieved),
-                network: self.task.network,
-                inputs: Vec::new(),
-                watch_opens: false,
-                overhead: self.overhead,
-                progress: None,
-            };
-            let run = run(self.host, spec, &mut |_| Ok(()), self.cancelled)?;
-            let valid = valid(&run);
-            costs.push(RungCost {
-                fraction: achieved,
-                cpu: run.recording.cpu.as_secs_f64(),
-                startup: None,
-                wall: since.elapsed().as_secs_f64(),
-                complete: valid,
-            });
-            let rung = Rung {
-                fraction: Some(achieved),
-                bytes: Bytes::ZERO,
-                parts: false,
-                run,
-            };
-            if let Some(what) = self.missed_stdin(&rung, true) {
-                return Ok(self.without_stdin(inputs, Source::VariedArgument, rung, &what));
-            }
-            if valid {
-                rungs.push(rung);
-            } else if rung.run.ended == Ended::ByItself {
-                let why = complaint(&rung.run);
-                self.wasted.push(rung);
-                self.note(format!("with smaller numbers the command fails: {why}"));
-                break;
-            } else if matches!(rung.run.ended, Ended::Pressure | Ended::Cancelled) {
-                self.gave_up(rung);
-                break;
-            } else {
-                self.wasted.push(rung);
-            }
-        }
-        if rungs.is_empty() {
-            let why = "no shadow with smaller numbers came to a successful end".to_owned();
-            return Ok(self.failed(inputs, Source::VariedArgument, why));
-        }
-        Ok(self.ladder(inputs, None, Source::VariedArgument, rungs))
-    }
 }
 
 /// The same inputs, those marked as outputs that a shadow wrote and did not read.
@@ -747,75 +320,4 @@ fn without_outputs(mut inputs: Vec<Input>, written: &[PathBuf]) -> Vec<Input> {
         }
     }
     inputs
-}
-
-/// Whether what is read from it is gone.
-fn cannot_be_replayed(input: &Input) -> bool {
-    matches!(
-        input.kind,
-        Kind::Unreadable(
-            Unreadable::Pipe | Unreadable::Socket | Unreadable::Terminal | Unreadable::Device
-        )
-    )
-}
-
-/// Uncompressed size of all that shrinks.
-fn content_of(samples: &mut Samples) -> Option<f64> {
-    let indices: Vec<usize> = samples.plan().sampled().collect();
-    let mut sum = 0.0;
-    for index in indices {
-        #[expect(clippy::cast_precision_loss, reason = "sizes of files")]
-        {
-            sum += samples.content(index).ok()?.bytes as f64;
-        }
-    }
-    (sum > 0.0).then_some(sum)
-}
-
-/// Whether inputs that were found by watching are a part of the work to reckon with.
-fn matters(before: &[Input], after: &[Input]) -> bool {
-    let size = |inputs: &[Input]| -> f64 {
-        inputs
-            .iter()
-            .filter(|i| i.can_be_sampled())
-            .map(|i| i.bytes.as_f64())
-            .sum()
-    };
-    after.len() > before.len() && size(after) > 1.05 * size(before)
-}
-
-/// Whether a shadow's figures say something: it ended well, or with a code that seems to be its
-/// way of answering (`grep` without a match, `diff` of files that differ), without complaint.
-fn valid(run: &ShadowRun) -> bool {
-    run.complete()
-        || (run.ended == Ended::ByItself
-            && run.stderr_tail.is_empty()
-            && matches!(
-                run.recording.exit,
-                Some(foreshadow_environment::Exit::Code(1))
-            ))
-}
-
-/// How a shadow failed, in its own words where it has some.
-fn complaint(run: &ShadowRun) -> String {
-    let how = match run.recording.exit {
-        Some(foreshadow_environment::Exit::Code(code)) => format!("exit code {code}"),
-        Some(foreshadow_environment::Exit::Signal(signal)) => format!("signal {signal}"),
-        None => "stopped".to_owned(),
-    };
-    match run.stderr_tail.lines().next_back() {
-        Some(line) if !line.is_empty() => format!("{how}, \"{}\"", line.trim()),
-        _ => how,
-    }
-}
-
-/// CPU time before any input was read.
-fn startup(run: &ShadowRun) -> Option<f64> {
-    let samples = run.recording.curve.samples();
-    let first = samples.iter().position(|s| s.progress > Bytes::ZERO)?;
-    Some(
-        samples
-            .get(first.checked_sub(1)?)
-            .map_or(0.0, |s| s.cpu.as_secs_f64()),
-    )
 }

@@ -26,7 +26,8 @@ use crate::waiting::Waiting;
 pub struct Allowance {
     /// CPU time.
     pub cpu: Duration,
-    /// Time from start to end, the time it was frozen for the sake of live work included.
+    /// Time from the call of [`run`] to the end: setting it up, and the time it was frozen for the
+    /// sake of live work, included.
     pub wall: Duration,
     /// Memory beyond which the kernel kills it.
     pub memory: Bytes,
@@ -139,6 +140,7 @@ pub fn run(
     fill: &mut dyn FnMut(&Sandbox) -> Result<(), ShadowError>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<ShadowRun, ShadowError> {
+    let called = Instant::now();
     let allowance = spec.allowance;
     let limits = Limits {
         // Setting up is a matter of milliseconds that a busy machine must not make seconds of.
@@ -204,7 +206,10 @@ pub fn run(
         recorder,
         process,
         frozen: Duration::ZERO,
-        allowance,
+        allowance: Allowance {
+            wall: allowance.wall.saturating_sub(called.elapsed()),
+            ..allowance
+        },
         progress: spec.progress,
     }
     .until_end(stderr, cancelled)?;
@@ -235,6 +240,8 @@ impl Watch<'_> {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<ShadowRun, ShadowError> {
         let mut live = LiveWork::new(self.host, self.environment);
+        // Of a command that ends before the next look, this is all there is.
+        self.look()?;
         let (ended, exit) = loop {
             if let Some(exit) = self.wait(self.recorder.next_look())? {
                 let ended = if self.process.scratch_full() && !exit.0.success() {
