@@ -210,10 +210,9 @@ mod tests {
                     ..Rung::default()
                 })
                 .collect();
-            for found in [memory(&rungs, 1.0), cpu(&rungs, 1.0), wall(&rungs, 1.0, 2.0)] {
-                if let Some(found) = found {
-                    proptest::prop_assert!(found.predictive.quantiles().values().is_sorted());
-                }
+            let all = [memory(&rungs, 1.0), cpu(&rungs, 1.0), wall(&rungs, 1.0, 2.0)];
+            for found in all.into_iter().flatten() {
+                proptest::prop_assert!(found.predictive.quantiles().values().is_sorted());
             }
         }
     }
