@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use foreshadow_environment::Limits;
+use foreshadow_quantity::Bytes;
 
 use super::verdict::{startup, valid};
 use super::{Generator, Ladder, Rung, Source, without_outputs};
@@ -15,6 +16,8 @@ use crate::sample::{Samples, Strategy};
 
 /// The smallest sample worth a shadow, in bytes of content.
 const LEAST: f64 = 4.0 * 1024.0;
+/// The largest first sample.
+const FIRST_MOST: Bytes = Bytes::mib(32);
 /// After a failure a sample is so many times larger.
 const RETRY: f64 = 8.0;
 
@@ -37,6 +40,9 @@ impl Generator<'_> {
                 least,
             };
             let Some(fraction) = next_fraction(&self.task.budget, scale, &costs) else {
+                break;
+            };
+            let Some(fraction) = self.affordable(fraction, scale.size, &costs) else {
                 break;
             };
             let allowance = self.allowance(&costs, fraction);
@@ -144,6 +150,22 @@ impl Generator<'_> {
             return Ok(self.failed(inputs, Source::SampledInput, why));
         }
         Ok(self.ladder(inputs, Some(&mut samples), Source::SampledInput, rungs))
+    }
+
+    /// A fraction whose sample is not too large to be held in memory, nor too long in the writing
+    /// before the cost of a rung is known; `None` where that is no more than has been run.
+    fn affordable(&self, fraction: f64, size: f64, costs: &[RungCost]) -> Option<f64> {
+        let most = if costs.is_empty() {
+            FIRST_MOST
+        } else {
+            self.machine_share().memory
+        };
+        let fraction = fraction.min(most.as_f64() / size.max(1.0));
+        let known = costs
+            .iter()
+            .filter(|c| c.complete)
+            .any(|c| (fraction / c.fraction - 1.0).abs() < 0.2);
+        (!known).then_some(fraction)
     }
 
     #[expect(
