@@ -124,7 +124,7 @@ pub(crate) fn sync(
     quoted: bool,
     eof: bool,
 ) -> Option<usize> {
-    const CONFIRM: usize = 4;
+    const CONFIRM: usize = 32;
     let no_quotes = memchr::memchr(b'"', buf).is_none();
     let mut first = None;
     for newline in memchr::memchr_iter(b'\n', buf) {
