@@ -1,5 +1,6 @@
 """What the parts of the program benchmark share: the list, the places, the commands."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -144,3 +145,14 @@ class Others:
     def cores(self, own_cpu_seconds):
         seconds = time.monotonic() - self.start
         return max(0.0, (self.now() - self.busy - own_cpu_seconds) / seconds) if seconds > 0.2 else 0.0
+
+
+def alone():
+    """Keeps the cache directory to this process: two benchmarks at once would spoil each other."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    lock = open(CACHE / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another benchmark is running (it holds {CACHE}/lock)")
+    return lock

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from common import CACHE, HERE, SETS, Others, environment, fresh, machine, programs, warm
+from common import CACHE, HERE, SETS, Others, alone, environment, fresh, machine, programs, warm
 from report import markdown, table
 from score import score, summarise
 from truth import truth
@@ -104,6 +104,7 @@ def main():
         options.set = earlier["set"]
     elif not os.access(options.binary, os.X_OK):
         sys.exit(f"{options.binary} is no program: cargo build --release -p foreshadow, or --binary PATH")
+    lock = alone()  # held until the end
     rows, answers = [], {}
     before = {row["name"]: row for row in earlier["programs"]} if earlier else {}
     for program in programs(options.set, options.only):

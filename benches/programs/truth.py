@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 
-from common import CACHE, SETS, Others, environment, fresh, machine, measure_binary, programs, warm
+from common import CACHE, SETS, Others, alone, environment, fresh, machine, measure_binary, programs, warm
 
 MIB = 2**20
 FIELDS = ("wall_seconds", "cpu_seconds", "peak_memory_bytes")
@@ -107,6 +107,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--again", action="store_true", help="measure even what is known")
     options = parser.parse_args()
+    lock = alone()  # held until the end
     for program in programs(options.set, options.only):
         t = truth(program, options.repeats, options.again)
         spread = t["spread"]

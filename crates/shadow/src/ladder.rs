@@ -68,6 +68,9 @@ const BEFORE_LAST: f64 = 5.0;
 const MOST_STEP: f64 = 16.0;
 /// Start-up of this share of the budget uses it up in a few rungs.
 const STARTUP_HEAVY: f64 = 0.25;
+/// Three times the start-up must be less than this share of the whole, or the shadows would cost
+/// nearly as much as the task.
+const STARTUP_MOST: f64 = 0.35;
 /// The share of the budget that is planned for: the next rung's cost is only an estimate.
 const PLANNED: f64 = 0.92;
 
@@ -108,7 +111,8 @@ pub fn next_fraction(budget: &Budget, scale: Scale, rungs: &[RungCost]) -> Optio
     let complete = rungs.iter().filter(|r| r.complete).count();
     // Start-up is paid for each rung anew. Where it uses up the budget by itself, one larger rung
     // is worth more than to have spent all that on nothing.
-    let for_startup = if line.startup > STARTUP_HEAVY * allowed && complete < 3 {
+    let worth_it = 3.0 * line.startup < STARTUP_MOST * whole;
+    let for_startup = if line.startup > STARTUP_HEAVY * allowed && complete < 3 && worth_it {
         line.startup + 0.8 * budget.cpu_share * whole
     } else {
         0.0
