@@ -11,6 +11,9 @@ use crate::process_table::{self, Io, Stat, State};
 /// The variable by which processes are known where there are no control groups.
 pub(crate) const VARIABLE: &str = "FORESHADOW_ENVIRONMENT";
 
+/// A process this old that shows no variables has none, or is not to be looked at by us.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// Resources counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
@@ -106,29 +109,34 @@ impl Descent {
             .collect();
         self.part_with_ended(&table);
         let mut belonging: BTreeSet<u32> = self.members.keys().copied().collect();
-        // Children may have lower numbers than their parents, so go round until nobody is new.
-        loop {
-            let new: Vec<u32> = table
-                .iter()
-                .filter(|(pid, stat)| {
-                    !belonging.contains(*pid)
-                        && (belonging.contains(&stat.parent) || self.is_marked(**pid, stat))
-                })
-                .map(|(pid, _)| *pid)
-                .collect();
-            for (pid, stat) in &table {
-                if !belonging.contains(pid) && !new.contains(pid) {
+        self.strangers
+            .retain(|pid, start| table.get(pid).is_some_and(|stat| stat.start == *start));
+        for (pid, stat) in &table {
+            if belonging.contains(pid) || self.strangers.contains_key(pid) {
+                continue;
+            }
+            match self.judge(*pid, stat) {
+                Some(true) => {
+                    belonging.insert(*pid);
+                }
+                Some(false) => {
                     self.strangers.insert(*pid, stat.start);
                 }
+                None => {}
             }
-            if new.is_empty() {
+        }
+        // Children may have lower numbers than their parents, so go round until nobody is new.
+        loop {
+            let before = belonging.len();
+            for (pid, stat) in &table {
+                if belonging.contains(&stat.parent) {
+                    belonging.insert(*pid);
+                }
+            }
+            if belonging.len() == before {
                 break;
             }
-            belonging.extend(new);
         }
-        self.strangers.retain(|pid, start| {
-            !belonging.contains(pid) && table.get(pid).is_some_and(|stat| stat.start == *start)
-        });
         for pid in belonging {
             if let Some(stat) = table.get(&pid) {
                 self.admit(pid, *stat);
@@ -141,13 +149,18 @@ impl Descent {
         self.most.at_least(&now);
     }
 
-    /// Whether a process carries the variable; each is asked once.
-    fn is_marked(&self, pid: u32, stat: &Stat) -> bool {
-        if self.strangers.get(&pid) == Some(&stat.start) {
-            return false;
+    /// Whether a process carries the variable; None where that cannot be told yet: in the middle of an
+    /// exec it seems to have no variables, or may not be looked at.
+    fn judge(&self, pid: u32, stat: &Stat) -> Option<bool> {
+        if stat.is_kernel_thread {
+            return Some(false);
         }
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environ| environ.split(|b| *b == 0).any(|v| v == self.variable))
+        match std::fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environ) if !environ.is_empty() => {
+                Some(environ.split(|b| *b == 0).any(|v| v == self.variable))
+            }
+            _ => (process_table::age(stat) > SETTLED).then_some(false),
+        }
     }
 
     /// Forgets members that ended, keeping what they used unless a parent that belongs has waited for

@@ -27,6 +27,8 @@ pub(crate) enum State {
 pub(crate) struct Stat {
     pub(crate) state: State,
     pub(crate) parent: u32,
+    /// One of the kernel's own (`PF_KTHREAD` of linux/sched.h).
+    pub(crate) is_kernel_thread: bool,
     /// Of this process alone.
     pub(crate) cpu: Duration,
     /// Of its descendants that it waited for.
@@ -62,6 +64,7 @@ fn parse_stat(content: &[u8]) -> Option<Stat> {
     Some(Stat {
         state,
         parent: u32::try_from(at(4)?).ok()?,
+        is_kernel_thread: at(9)? & 0x0020_0000 != 0,
         cpu: ticks(at(14)?.saturating_add(at(15)?)),
         children_cpu: ticks(at(16)?.saturating_add(at(17)?)),
         faults: at(10)?.saturating_add(at(11)?),
@@ -75,6 +78,16 @@ fn parse_stat(content: &[u8]) -> Option<Stat> {
 fn ticks(n: u64) -> Duration {
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     Duration::from_nanos(n.saturating_mul(1_000_000_000 / per_second))
+}
+
+/// The time since it was started.
+pub(crate) fn age(stat: &Stat) -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now = Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    );
+    now.saturating_sub(ticks(stat.start))
 }
 
 /// Resident memory by kind, from `/proc/PID/status`.
@@ -188,6 +201,7 @@ mod tests {
         assert_eq!(stat.state, State::Alive);
         assert_eq!((stat.parent, stat.threads, stat.start), (7, 4, 98765));
         assert_eq!((stat.faults, stat.major_faults), (105, 4));
+        assert!(!stat.is_kernel_thread);
         assert_eq!(stat.cpu, ticks(300));
         assert_eq!(stat.children_cpu, ticks(30));
         assert_eq!(parse_stat(b"42 (a"), None);
@@ -198,6 +212,7 @@ mod tests {
         let me = std::process::id();
         let stat = stat(me).unwrap();
         assert!(stat.start > 0 && stat.threads > 0);
+        assert!(age(&stat) < std::time::Duration::from_secs(100_000));
         assert!(resident(me).unwrap().anon > Bytes::ZERO);
         assert!(io(me).unwrap().read_chars > Bytes::ZERO);
         assert!(all().contains(&me));
