@@ -146,7 +146,8 @@ fn own_and_hang() {
     std::thread::sleep(10 * PATIENCE);
 }
 
-/// Starts an owner, kills it, and tells the first process and the name of what it leaves.
+/// Starts an owner, kills it, and tells the first process and the name of what it leaves. Another test,
+/// or another program, may sweep that away at any moment.
 fn orphan(host: &str) -> (u32, String) {
     let mut owner = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "helper", "--nocapture"])
@@ -173,7 +174,6 @@ fn a_sweep_takes_the_dead_and_leaves_the_living() {
     let living = environment(Limits::default());
     let mut alive = living.spawn(shell("sleep 1000")).unwrap();
     let (pid, name) = orphan("detect");
-    assert!(is_running(pid), "an orphan goes on without its owner");
     let folders: Vec<PathBuf> = groups(&living)
         .iter()
         .map(|folder| folder.with_file_name(&name))
@@ -204,9 +204,11 @@ fn a_sweep_without_control_groups() {
     let living = Environment::create(&host, Role::Primary, &Limits::default()).unwrap();
     let mut alive = living.spawn(shell("sleep 1000")).unwrap();
     let (pid, name) = orphan("none");
-    assert!(is_running(pid));
     let report = sweep(&host).unwrap();
-    assert!(report.removed.contains(&name), "{report:?}");
+    assert!(
+        report.left.iter().all(|(left, _)| *left != name),
+        "{report:?}"
+    );
     eventually("the end of the orphan", || !is_running(pid));
     assert!(alive.try_wait().unwrap().is_none(), "the living live on");
 }
