@@ -18,7 +18,8 @@ use crate::contract::{Outcome, Prediction};
 use crate::predict::Session;
 
 pub use error::EngineError;
-pub use request::{Budget, Network, Progress, RunRequest, TaskRequest, Vary};
+pub use foreshadow_shadow::Vary;
+pub use request::{Budget, Network, Progress, RunRequest, TaskRequest};
 
 /// An engine on this machine, over one history.
 #[derive(Debug)]

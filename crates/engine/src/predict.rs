@@ -298,14 +298,7 @@ fn to_shadow(request: &TaskRequest) -> TaskToShadow {
         cwd: request.cwd.clone(),
         stdin: stdin.map(File::from),
         named: request.inputs.clone(),
-        vary: request
-            .vary
-            .iter()
-            .map(|v| foreshadow_shadow::Vary {
-                name: v.name.clone(),
-                value: v.value,
-            })
-            .collect(),
+        vary: request.vary.clone(),
         budget: ladder::Budget {
             cpu_share: request.budget.cpu_share,
             wall: request.budget.wall.saturating_sub(OVERHEAD),

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use foreshadow_quantity::{Bytes, Cores, Rate};
+use foreshadow_shadow::Vary;
 
 /// A command as a client hands it in.
 #[derive(Clone, Debug)]
@@ -43,15 +44,6 @@ impl TaskRequest {
             use_history: true,
         })
     }
-}
-
-/// A number in the command that scales the work.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Vary {
-    /// Its name; `{name}` in an argument is replaced by the value.
-    pub name: String,
-    /// Its value in the real run; above 0.
-    pub value: f64,
 }
 
 /// What the shadows of one prediction may use together.

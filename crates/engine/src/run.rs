@@ -2,6 +2,7 @@
 
 use foreshadow_environment::Exit;
 use foreshadow_quantity::Bytes;
+use foreshadow_shadow::Vary;
 use foreshadow_store::{
     Actuals, AdjustmentRecord, Cause, End, FinishTask, NewTask, StoreError, TaskId,
 };
@@ -38,20 +39,7 @@ impl Session<'_> {
         };
         let task = self.begin(request, &made, progress);
         self.keep_for_run(&made, task.as_ref(), progress);
-        let argv = foreshadow_shadow::Vary::apply(
-            &request
-                .task
-                .vary
-                .iter()
-                .map(|v| foreshadow_shadow::Vary {
-                    name: v.name.clone(),
-                    value: v.value,
-                })
-                .collect::<Vec<_>>(),
-            &request.task.argv,
-            1.0,
-        )
-        .0;
+        let (argv, _) = Vary::apply(&request.task.vary, &request.task.argv, 1.0);
         let finished = primary::run(
             self.host,
             self.signals,

@@ -1,7 +1,7 @@
 use super::calibration::Prior;
-use super::growth::{Observation, Shape, posterior};
+use super::growth::{Observation, Shape, components, posterior};
 use super::memory::gathers;
-use super::mixture::{Component, mixture};
+use super::mixture::mixture;
 use super::{Extrapolated, Rung, tells, usable};
 use crate::Predictive;
 
@@ -47,7 +47,6 @@ const ACCUMULATING: [(Shape, f64); 17] = [
 ];
 
 const PRIOR: Prior = Prior {
-    bias: 0.0,
     width: 0.035,
     floor: 0.06,
 };
@@ -61,16 +60,15 @@ fn noise(cpu: f64) -> f64 {
 pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
     let largest = rungs.last().filter(|_| tells(&rungs, whole))?;
-    let observe = |value: f64, rung: &Rung| Observation {
-        size: rung.size,
-        value,
-        noise: noise(value),
-    };
-    let mut components = Vec::new();
-    let factor = whole / largest.size;
-    let (bias, sigma) = PRIOR.at(factor);
-    let explain = Vec::new();
-    let totals: Vec<_> = rungs.iter().map(|r| observe(r.cpu, r)).collect();
+    let sigma = PRIOR.sigma(whole / largest.size);
+    let totals: Vec<_> = rungs
+        .iter()
+        .map(|r| Observation {
+            size: r.size,
+            value: r.cpu,
+            noise: noise(r.cpu),
+        })
+        .collect();
     let gathers = gathers(&rungs);
     let prior: Vec<(Shape, f64)> = STREAMING
         .iter()
@@ -81,19 +79,10 @@ pub fn cpu(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
                 .map(|(shape, weight)| (*shape, weight * gathers)),
         )
         .collect();
-    for (weight, law) in posterior(&totals, &prior) {
-        let laws = law.alternatives();
-        #[expect(clippy::cast_precision_loss, reason = "a handful")]
-        let weight = weight / laws.len() as f64;
-        components.extend(laws.iter().map(|law| Component {
-            weight,
-            median: (law.base + bias * (law.at(whole) - law.base)).max(1e-4),
-            sigma,
-        }));
-    }
+    let laws = posterior(&totals, &prior);
     Some(Extrapolated {
-        predictive: mixture(&components)?,
-        explain,
+        predictive: mixture(&components(&laws, |law| (law.at(whole).max(1e-4), sigma)))?,
+        explain: Vec::new(),
     })
 }
 

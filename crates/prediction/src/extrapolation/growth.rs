@@ -7,6 +7,7 @@
 //! growth is believed only where it stands out from the noise, and what the runs cannot tell
 //! apart stays open in the prediction and widens its interval.
 
+use super::mixture::Component;
 use crate::predictive::normal_quantile;
 
 /// One measured amount at one size.
@@ -164,6 +165,26 @@ pub(super) fn posterior(points: &[Observation], prior: &[(Shape, f64)]) -> Vec<(
     laws.into_iter()
         .map(|(log, law)| ((log - best).exp() / total, law))
         .collect()
+}
+
+/// The laws with what the data allow beside them, as components of a mixture; `at` gives the median
+/// and the standard deviation of the logarithm for a law.
+pub(super) fn components(laws: &[(f64, Law)], at: impl Fn(&Law) -> (f64, f64)) -> Vec<Component> {
+    let mut out = Vec::new();
+    for (weight, law) in laws {
+        let alternatives = law.alternatives();
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let weight = weight / alternatives.len() as f64;
+        out.extend(alternatives.iter().map(|law| {
+            let (median, sigma) = at(law);
+            Component {
+                weight,
+                median,
+                sigma,
+            }
+        }));
+    }
+    out
 }
 
 /// The standard normal distribution function, by the logistic approximation of Bowling et al.

@@ -1,6 +1,6 @@
 use super::calibration::Prior;
-use super::growth::{Law, Observation, Shape, posterior};
-use super::mixture::{Component, mixture};
+use super::growth::{Law, Observation, Shape, components, posterior};
+use super::mixture::mixture;
 use super::{Extrapolated, Rung, tells, usable};
 use crate::Predictive;
 
@@ -41,7 +41,6 @@ const GROWTH_BY_PARTS: [(Shape, f64); 8] = [
 ];
 
 const PRIOR: Prior = Prior {
-    bias: 0.0,
     width: 0.015,
     floor: 0.015,
 };
@@ -67,7 +66,7 @@ const LEAST_LOOKS: usize = 8;
 pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
     let rungs = usable(rungs);
     let largest = rungs.last().filter(|_| tells(&rungs, whole))?;
-    let (bias, sigma) = PRIOR.at(whole / largest.size);
+    let sigma = PRIOR.sigma(whole / largest.size);
     let peaks: Vec<_> = rungs.iter().map(peak).collect();
     let inside = inside(largest)
         .filter(|_| gathers(&rungs) < PLAIN)
@@ -87,28 +86,16 @@ pub fn memory(rungs: &[Rung], whole: f64) -> Option<Extrapolated> {
         None => posterior(&peaks, &GROWTH),
     };
     let above = inside.as_ref().map_or(1.0, |i| i.above);
-    let components = components(&laws, |law| bias * above * law.at(whole), sigma);
+    let components = components(&laws, |law| stepped(above * law.at(whole), sigma));
     Some(Extrapolated {
         predictive: mixture(&components)?,
         explain: vec![words(&laws)],
     })
 }
 
-/// The laws with what the data allow beside them, as a mixture of amounts of at least 1.
-fn components(laws: &[(f64, Law)], at: impl Fn(&Law) -> f64, sigma: f64) -> Vec<Component> {
-    let mut out = Vec::new();
-    for (weight, law) in laws {
-        let alternatives = law.alternatives();
-        #[expect(clippy::cast_precision_loss, reason = "a handful")]
-        let weight = weight / alternatives.len() as f64;
-        out.extend(alternatives.iter().map(|law| Component {
-            weight,
-            median: at(law).max(1.0),
-            // The charges of the kernel for a run come in steps, whatever its size.
-            sigma: sigma.hypot(STEPS / at(law).max(STEPS)),
-        }));
-    }
-    out
+/// Median and width of an amount: the kernel's charges for a run come in steps, whatever its size.
+fn stepped(amount: f64, sigma: f64) -> (f64, f64) {
+    (amount.max(1.0), sigma.hypot(STEPS / amount.max(STEPS)))
 }
 
 fn peak(rung: &Rung) -> Observation {
@@ -257,7 +244,7 @@ pub fn amount(points: &[(f64, f64)], whole: f64) -> Option<Predictive> {
     if points.len() < 2 && largest < 0.999 * whole {
         return None;
     }
-    let (_, sigma) = PRIOR.at(whole / largest);
+    let sigma = PRIOR.sigma(whole / largest);
     let laws = posterior(&points, &GROWTH);
-    mixture(&components(&laws, |law| law.at(whole), sigma))
+    mixture(&components(&laws, |law| stepped(law.at(whole), sigma)))
 }
